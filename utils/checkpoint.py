@@ -1,0 +1,99 @@
+"""Checkpoints: one dict of tensors and plain Python values that rebuilds the network without any flag.
+
+Keys: ``format``, ``model`` (name and arguments of `build_model`), ``state_dict``, ``levels`` (level of
+each channel), ``resolution`` (mm), ``output`` ("logits" or "heatmaps"), ``prior`` (geometry of the chain),
+``epoch``, ``best`` (score of the best epoch so far), ``data`` (folder it was trained on), ``args`` (the
+flags), ``version`` (of the code) and, in ``last.pt`` alone, ``optimizer`` and ``scheduler``.
+"""
+
+import pickle
+import subprocess
+from pathlib import Path
+
+import torch
+
+from models import build_model
+from utils.discs import LEVELS
+from utils.files import UserError, replace_file
+from utils.released import import_released
+
+FORMAT = 1
+
+
+def code_version():
+    """Return the commit of the code that runs, or ``unknown`` outside of a git checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def save_checkpoint(path, checkpoint):
+    """Write a checkpoint whole."""
+    with replace_file(path) as temporary:
+        torch.save(checkpoint, temporary)
+
+
+def load_checkpoint(path):
+    """Read a checkpoint, our own or one that the authors of the method released.
+
+    Parameters
+    ----------
+    path : path-like
+        A file, or a run's folder, of which ``best.pt`` is taken.
+
+    Returns
+    -------
+    dict
+        As described at the top of this file, with its tensors on the CPU.
+
+    Raises
+    ------
+    UserError
+        If there is none, or it is damaged or of another kind. No code in a file is ever executed.
+    """
+    path = Path(path)
+    file = path / "best.pt" if path.is_dir() else path
+    if not file.is_file():
+        raise UserError(f"there are no weights at {file}: name a run's folder or a checkpoint file, or run train.py first")
+    try:
+        checkpoint = torch.load(file, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+        reason = "it holds more than tensors and plain values" if "eights" in str(error) else "it is damaged or cut short"
+        raise UserError(f"{file} is no checkpoint that can be read safely ({reason}): name another one") from None
+    if isinstance(checkpoint, dict) and "model_weights" in checkpoint:
+        return _from_released(checkpoint, file)
+    if not isinstance(checkpoint, dict) or checkpoint.get("format") != FORMAT:
+        raise UserError(f"{file} is not a checkpoint of train.py nor of the released code: name another one")
+    return checkpoint
+
+
+def _from_released(state, file):
+    try:
+        name, arguments, weights = import_released(state)
+    except ValueError as error:
+        raise UserError(f"{file} cannot be imported: {error}") from None
+    # The released data loader numbers discs from the top of the labels, C1-C2 (value 2) first.
+    levels = list(LEVELS[: arguments["levels"]])
+    return {
+        "format": FORMAT, "model": {"name": name, **arguments}, "state_dict": weights, "levels": levels,
+        "resolution": 1.0, "output": "heatmaps", "prior": None, "epoch": None, "best": None, "data": None,
+        "args": {}, "version": "released",
+    }  # fmt: skip
+
+
+def build_network(checkpoint):
+    """Rebuild the network of a checkpoint, with its weights.
+
+    Raises
+    ------
+    UserError
+        If the weights do not fit the network that the checkpoint names.
+    """
+    network = build_model(**checkpoint["model"])
+    try:
+        network.load_state_dict(checkpoint["state_dict"])
+    except RuntimeError as error:
+        raise UserError(f"the checkpoint's weights do not fit its network ({str(error).splitlines()[0]})") from None
+    return network

@@ -1,0 +1,105 @@
+"""Files that appear whole or not at all, and errors that a person understands."""
+
+import contextlib
+import io
+import json
+import os
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+
+class UserError(Exception):
+    """A mistake that the user can mend; its message is one sentence that says how."""
+
+
+@contextlib.contextmanager
+def replace_file(path):
+    """Give a temporary path beside ``path``; it takes the place of ``path`` once it is written.
+
+    Parameters
+    ----------
+    path : path-like
+        The file to make; its folder is made too.
+
+    Yields
+    ------
+    Path
+        Where to write. It keeps the ending of ``path``, which some writers look at.
+
+    Raises
+    ------
+    UserError
+        If the folder cannot be written to, or the disk is full.
+    """
+    path = Path(path)
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Short, whatever the name: a name of 250 characters leaves no room for a longer one.
+        handle, temporary = tempfile.mkstemp(prefix=".part-", suffix="".join(path.suffixes[-2:])[-8:], dir=path.parent)
+        os.close(handle)
+        yield Path(temporary)
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(temporary, 0o666 & ~mask)
+        with open(temporary, "rb") as written:
+            os.fsync(written.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror or error}): free space or name another folder") from error
+    finally:
+        if temporary is not None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+
+
+def save_text(path, text):
+    """Write a text file whole."""
+    with replace_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def save_json(path, value):
+    """Write a JSON file whole; NaN becomes null, which JSON can hold."""
+    save_text(path, json.dumps(_finite(value), indent=1, allow_nan=False) + "\n")
+
+
+def _finite(value):
+    if isinstance(value, dict):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return _finite(value.tolist())
+    if isinstance(value, (float, np.floating)):
+        return float(value) if np.isfinite(value) else None
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def save_npz(path, **arrays):
+    """Write arrays to a compressed ``.npz`` whose bytes depend on the arrays alone.
+
+    ``numpy.savez`` stores the time of writing; here every member is dated 1980, so that the same data
+    gives the same file. Readable with ``numpy.load(path, allow_pickle=False)``.
+    """
+    with replace_file(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=4) as archive:
+        for key, array in arrays.items():
+            buffer = io.BytesIO()
+            np.lib.format.write_array(buffer, np.asarray(array), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{key}.npy"), buffer.getvalue(), zipfile.ZIP_DEFLATED)
+
+
+def run(main):
+    """Call a script's ``main``; a user's mistake becomes one line and exit status 2."""
+    try:
+        sys.exit(main())
+    except UserError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        sys.exit(130)

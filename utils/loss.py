@@ -1,0 +1,53 @@
+"""Losses over the heatmaps of all stacks.
+
+Every heatmap counts by its level's state: a disc that is present or known to lie outside the slice is
+learned (as a Gaussian, or as nothing), one that may be visible but was not labelled has weight 0.
+"""
+
+import torch
+import torch.nn.functional as F
+
+
+def focal_loss(outputs, target, weight):
+    """Focal loss of CornerNet (Law and Deng 2018, equation 1) on logits, summed over stacks.
+
+    A plain squared error over 25 nearly empty channels has a long plateau at zero heatmaps; here easy
+    background hardly counts.
+
+    Parameters
+    ----------
+    outputs : list of (B, C, h, w) tensors
+        Logits, one a stack.
+    target : (B, C, h, w) tensor
+        Gaussians in 0..1.
+    weight : (B, C) tensor
+        1 where a level's state is known, else 0.
+
+    Returns
+    -------
+    scalar tensor
+        Per disc that is present, averaged over stacks.
+    """
+    target = target.float()
+    # A Gaussian's maximum rarely falls on a cell: the cell nearest to the point is the positive one.
+    peak = target.amax((2, 3), keepdim=True)
+    positive = ((target == peak) & (peak > 0)).float()
+    weight = weight.float()[..., None, None]
+    count = (positive * weight).sum().clamp(min=1.0)
+    total = 0.0
+    for output in outputs:
+        logit = output.float()
+        p = torch.sigmoid(logit)
+        hit = positive * (1 - p) ** 2 * F.logsigmoid(logit)
+        miss = (1 - positive) * (1 - target) ** 4 * p**2 * F.logsigmoid(-logit)
+        total = total - (weight * (hit + miss)).sum() / count
+    return total / len(outputs)
+
+
+def mse_loss(outputs, target, weight):
+    """Mean squared error of the published training: every stack, each disc weighted by its visibility.
+
+    Same parameters as `focal_loss`; ``outputs`` are heatmap values here, not logits.
+    """
+    weight = weight.float()[..., None, None]
+    return sum(((output.float() - target.float()) ** 2 * weight).mean() for output in outputs)

@@ -1,0 +1,33 @@
+"""How to train: the published recipe, and the one that was measured to be better.
+
+``published`` follows the code released with Azad, Rouhier and Cohen-Adad (2021): RMSprop with 2.5e-4,
+divided by 10 at epochs 60 and 90, batches of 3, 256 features, a mean squared error on every stack, its
+rotation and intensity changes (here ours), without its upside-down flip.
+"""
+
+import torch
+
+RECIPES = {
+    "default": {
+        "features": 96, "in_channels": 1, "batch_size": 8, "lr": 1e-3, "loss": "focal", "optimizer": "adamw",
+        "least_slices": 240,  # an epoch takes a small data set several times: validation costs time too
+    },
+    "published": {
+        "features": 256, "in_channels": 3, "batch_size": 3, "lr": 2.5e-4, "loss": "mse", "optimizer": "rmsprop",
+        "least_slices": 1,
+    },
+}  # fmt: skip
+
+
+def build_optimizer(recipe, network, lr):
+    """Return the optimiser of a recipe."""
+    if recipe["optimizer"] == "rmsprop":
+        return torch.optim.RMSprop(network.parameters(), lr=lr)
+    return torch.optim.AdamW(network.parameters(), lr=lr, weight_decay=1e-2)
+
+
+def build_scheduler(recipe, optimizer, lr, epochs, steps):
+    """Return the schedule of a recipe, to be stepped after each of ``steps`` batches of ``epochs`` epochs."""
+    if recipe["optimizer"] == "rmsprop":
+        return torch.optim.lr_scheduler.MultiStepLR(optimizer, [60 * steps, 90 * steps], gamma=0.1)
+    return torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=epochs * steps, pct_start=0.1)
