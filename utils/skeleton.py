@@ -18,7 +18,7 @@ SIZES = np.array([0.65, 0.72, 0.8, 0.87, 0.94, 1.0, 1.07, 1.15, 1.24, 1.35])
 MOST_MISSING = 3  # levels that a chain may leave out between two of its discs
 DOUBT = 0.08  # evidence at which a disc is as well left out as taken
 MISSING_PRICE = 2.0  # for each level left out between two discs
-END_PRICE = 1.5  # for ending where the next disc would still lie inside the slice
+END_PRICE = 1.0  # for ending where the next disc would still lie inside the slice
 SIZE_SD = 0.2  # of the logarithm of a spine's size
 
 

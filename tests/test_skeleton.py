@@ -1,0 +1,111 @@
+"""The search equals brute force, and answers whatever it is given."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from utils.discs import TYPICAL_GAP_MM
+from utils.skeleton import DOUBT, END_PRICE, MISSING_PRICE, MOST_MISSING, SIZE_SD, Prior, learn_prior, search
+
+LEVELS = [20, 21, 22, 23, 24, 25]
+
+
+def straight(levels, top=30.0, column=100.0, size=1.0):
+    """Return points (N, 2) in mm of a straight spine."""
+    rows = [top]
+    for level in levels[:-1]:
+        rows.append(rows[-1] + size * TYPICAL_GAP_MM[level])
+    return np.stack([rows, np.full(len(rows), column)], 1)
+
+
+def score_of(chain, candidates, levels, prior, extent, size):
+    """Score one chain by the written objective, with loops and no tables."""
+    total = -0.5 * (np.log(size) / SIZE_SD) ** 2
+    chosen = [(level, *(field[chain[level]] for field in candidates[levels.index(level)])) for level in chain]
+    for _, _, evidence in chosen:
+        total += np.log(min(evidence, 1.0) / DOUBT)
+    for (level, start, _), (lower, end, _) in itertools.pairwise(chosen):
+        jump = lower - level
+        if jump > MOST_MISSING + 1:
+            return -np.inf
+        mean = sum(prior.mean[k] for k in range(level, lower))
+        spread = jump * sum(prior.covariance[k] for k in range(level, lower))
+        vector = (end - start) / size
+        if vector[0] < np.linalg.norm(mean) / 3:
+            return -np.inf
+        total += -0.5 * (vector - mean) @ np.linalg.solve(spread, vector - mean) - MISSING_PRICE * (jump - 1)
+    for level, place, vector_of in (
+        (chosen[0][0], chosen[0][1], lambda k: -prior.mean[k - 1] if k > 1 else None),
+        (chosen[-1][0], chosen[-1][1], lambda k: prior.mean[k] if k < 25 else None),
+    ):
+        vector = vector_of(level)
+        if vector is not None:
+            beyond = place + size * vector
+            total -= END_PRICE * bool((beyond >= 0).all() and (beyond <= extent).all())
+    return total
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_search_equals_brute_force(seed):
+    rng = np.random.default_rng(seed)
+    levels = LEVELS[: rng.integers(1, 7)]
+    prior, extent, sizes = learn_prior([]), np.array([260.0, 180.0]), np.array([0.8, 1.0, 1.2])
+    spine = straight(levels, size=rng.uniform(0.7, 1.3))
+    candidates = []
+    for place in spine:
+        count = rng.integers(0, 4)
+        candidates.append((place + rng.normal(0, 14, (count, 2)), rng.uniform(0.02, 1.0, count)))
+    best = 0.0
+    for picks in itertools.product(*[range(-1, len(points)) for points, _ in candidates]):
+        chain = {level: pick for level, pick in zip(levels, picks, strict=True) if pick >= 0}
+        if chain:
+            best = max(best, max(score_of(chain, candidates, levels, prior, extent, size) for size in sizes))
+    chain, score = search(candidates, levels, prior, extent, sizes)
+    assert score == pytest.approx(best)
+    if chain:
+        assert max(score_of(chain, candidates, levels, prior, extent, size) for size in sizes) == pytest.approx(best)
+
+
+def test_a_chain_with_a_missing_and_a_false_disc_is_found():
+    spine = straight(LEVELS)
+    candidates = [(place[None], np.array([0.9])) for place in spine]
+    candidates[2] = (np.zeros((0, 2)), np.zeros(0))  # L2-L3 was not seen
+    candidates[4] = (np.array([[40.0, 20.0], spine[4]]), np.array([0.95, 0.6]))  # a stronger one, far off
+    chain, _ = search(candidates, LEVELS, learn_prior([]), (300, 200))
+    assert chain == {20: 0, 21: 0, 23: 0, 24: 1, 25: 0}
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 0.0])
+def test_nothing_usable_gives_no_disc(value):
+    candidates = [(np.array([[10.0, 10.0]]), np.array([value if value == 0 else np.nan])) for _ in LEVELS]
+    candidates[0] = (np.array([[value or np.nan, 10.0]]), np.array([0.9]))
+    assert search(candidates, LEVELS, learn_prior([]), (300, 200)) == ({}, 0.0)
+
+
+def test_one_disc_and_a_tie_are_answers():
+    empty = (np.zeros((0, 2)), np.zeros(0))
+    one = [empty, (np.array([[50.0, 50.0], [50.0, 50.0]]), np.array([0.9, 0.9]))] + [empty] * 4
+    assert list(search(one, LEVELS, learn_prior([]), (300, 200))[0]) == [21]
+
+
+def test_prior_is_learned_relative_to_size_and_kept_in_plain_values():
+    spines = [(straight(LEVELS, size=size), LEVELS) for size in (0.8, 1.0, 1.3)] * 20
+    prior = learn_prior(spines)
+    for level in LEVELS[:-1]:
+        np.testing.assert_allclose(prior.mean[level], [TYPICAL_GAP_MM[level], 0], atol=0.01)
+    again = Prior.from_dict(prior.to_dict())
+    np.testing.assert_array_equal(again.covariance, prior.covariance)
+
+
+def test_no_output_has_discs_out_of_order_or_too_close():
+    rng = np.random.default_rng(1)
+    prior = learn_prior([])
+    levels = list(range(2, 26))
+    for _ in range(40):
+        candidates = [(rng.uniform(0, 400, (6, 2)), rng.uniform(0.05, 1, 6)) for _ in levels]
+        chain, _ = search(candidates, levels, prior, (400, 400))
+        places = [(level, candidates[level - 2][0][index]) for level, index in chain.items()]
+        for (a, upper), (b, lower) in itertools.combinations(places, 2):
+            expected = 0.65 * np.linalg.norm(prior.mean[a:b].sum(0))
+            assert a < b and lower[0] - upper[0] >= expected / 3 - 1e-6
