@@ -14,17 +14,18 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 from tqdm import tqdm
-from utils.figures import convergence, curves
-from utils.sample import load_split, load_summary
 
 from models import MODELS, build_model
+from utils.charts import curves
 from utils.checkpoint import FORMAT, code_version, load_checkpoint, save_checkpoint
 from utils.device import choose_device
 from utils.engine import better, train_epoch, validate, validation_loss
+from utils.figures import convergence
 from utils.files import UserError, run, save_json, save_text
 from utils.labeller import Labeller
 from utils.loss import focal_loss, mse_loss
 from utils.recipes import RECIPES, build_optimizer, build_scheduler
+from utils.sample import load_split, load_summary
 from utils.skeleton import learn_prior
 from utils.training import TrainingSlices
 
@@ -45,7 +46,7 @@ def build_parser():
     network.add_argument("--model", choices=MODELS, default="hourglass_attention", help="architecture")
     network.add_argument("--stacks", type=int, default=2, help="hourglasses in a row")
     network.add_argument("--blocks", type=int, default=1, help="residual blocks per place of an hourglass")
-    network.add_argument("--features", type=int, help="channels inside (default: 96, published 256)")
+    network.add_argument("--features", type=int, help="channels inside (default: 64, published 256)")
     training = parser.add_argument_group("training")
     training.add_argument("--recipe", choices=sorted(RECIPES), default="default", help="how to train")
     training.add_argument("--epochs", type=int, default=100, help="length of the training")

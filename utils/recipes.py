@@ -9,7 +9,7 @@ import torch
 
 RECIPES = {
     "default": {
-        "features": 96, "in_channels": 1, "batch_size": 8, "lr": 1e-3, "loss": "focal", "optimizer": "adamw",
+        "features": 64, "in_channels": 1, "batch_size": 8, "lr": 1e-3, "loss": "focal", "optimizer": "adamw",
         "least_slices": 240,  # an epoch takes a small data set several times: validation costs time too
     },
     "published": {

@@ -1,0 +1,294 @@
+"""Turn the scans and disc labels of spine-generic, or of any tree laid out like it, into slices to train on.
+
+Each scan becomes one upright sagittal slice in mm, with its discs and their heatmaps, in
+``dataset/NAME/samples``. Scans that cannot be used are listed in ``skipped.tsv``, with the reason.
+"""
+
+import argparse
+import csv
+import io
+import json
+import shutil
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from utils.bids import find_scans, participants
+from utils.discs import LEVELS, name, parse_levels
+from utils.figures import preview
+from utils.files import UserError, run, save_json, save_text
+from utils.heatmaps import render
+from utils.sample import Sample, level_states, load_sample, save_sample
+from utils.scan import ScanError, normalise, read_discs, read_scan, sagittal
+
+SPLITS = ("train", "val", "test")
+PREVIEWED = 12  # slices a preview sheet
+SOURCE_COLUMNS = ("source", "institution_id", "institution")
+SAMPLE_COLUMNS = ("file", "name", "person", "contrast", "source", "split", "levels", "height", "width", "landmarks")
+
+
+@dataclass
+class Settings:
+    """What every slice is made with."""
+
+    folder: Path
+    levels: tuple
+    resolution: float
+    sigma: float
+
+
+def build_parser():
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="root of the tree, with sub-* and derivatives/labels")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the prepared data, such as dataset/NAME")
+    parser.add_argument("--contrasts", nargs="+", default=["T1w", "T2w"], help="images to take")
+    parser.add_argument("--levels", type=parse_levels, default=LEVELS, metavar="LEVELS",
+                        help="discs to learn, such as 2-25 (C1-C2 to L5-S1) or 3,21-25")  # fmt: skip
+    parser.add_argument("--resolution", type=float, default=1.0, help="size of a slice's pixel in mm")
+    parser.add_argument("--sigma", type=float, default=4.0, help="standard deviation of a disc's heatmap in mm")
+    parser.add_argument("--split", type=float, nargs=3, default=[0.75, 0.10, 0.15], metavar=("TRAIN", "VAL", "TEST"),
+                        help="shares of the persons")  # fmt: skip
+    parser.add_argument("--split-file", type=Path, help="JSON file with the persons of train, val and test instead")
+    parser.add_argument("--seed", type=int, default=0, help="of the split")
+    parser.add_argument("--exclude", type=Path, help="text file with a person or an image a line to leave out")
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    return parser
+
+
+def prepare_scan(scan, source, settings):
+    """Make the slice of one scan and save it.
+
+    Parameters
+    ----------
+    scan : utils.bids.ScanFile
+    source : str
+        Where it comes from, for tables.
+    settings : Settings
+
+    Returns
+    -------
+    dict or str
+        The scan's row of ``samples.tsv``, or the reason why it cannot be used.
+    """
+    if scan.label is None:
+        return "it has no disc labels under derivatives/labels"
+    try:
+        levels, world, landmarks = read_discs(scan.label)
+    except ScanError as error:
+        return f"labels: {error}"
+    try:
+        image = read_scan(scan.image)
+    except ScanError as error:
+        return f"image: {error}"
+    images, plane = sagittal(image, settings.resolution, through=world)
+    points, _ = plane.to_pixel(world)
+    if (np.diff(points[:, 0]) <= 0).any():
+        below = int(np.argmax(np.diff(points[:, 0]) <= 0))
+        return f"labels: {name(levels[below + 1])} does not lie below {name(levels[below])}"
+    inside = ((points > -1) & (points < plane.shape)).all(1)
+    if not inside.all():
+        return f"labels: {name(levels[~inside][0])} lies outside of the image"
+    states = level_states(points, levels, plane.shape, plane.spacing)
+    wanted = np.isin(levels, settings.levels)
+    if not wanted.any():
+        return "labels: none of its discs is among the levels asked for"
+    sample = Sample(scan.name, scan.person, scan.contrast, source, normalise(images[0]), points[wanted], levels[wanted],
+                    states, plane)  # fmt: skip
+    file = Path("samples") / f"{scan.name}.npz"
+    save_sample(settings.folder / file, sample, heatmaps_of(sample, settings.levels, settings.sigma))
+    shape = {"height": plane.shape[0], "width": plane.shape[1]}
+    return {
+        "file": str(file), "name": scan.name, "person": scan.person, "contrast": scan.contrast, "source": source,
+        "levels": ",".join(map(str, sample.levels)), **shape, "landmarks": landmarks,
+    }  # fmt: skip
+
+
+def heatmaps_of(sample, levels, sigma):
+    """Render the heatmaps (C, H / 4, W / 4) of a sample, one a level."""
+    channels = [levels.index(level) for level in sample.levels]
+    return render(sample.points, channels, len(levels), sample.image.shape, sigma, sample.spacing)
+
+
+def read_exclusions(path):
+    """Return the persons and images that a text file lists, one a line; # begins a comment."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        raise UserError(f"the list {path} cannot be read: give a text file with a person or an image a line") from None
+    words = (Path(line.split("#")[0].strip()).name for line in lines)
+    return {word.removesuffix(".gz").removesuffix(".nii") for word in words if word}
+
+
+def read_split_file(path):
+    """Return {person: split} from a JSON file {"train": [persons], "val": [...], "test": [...]}."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        split_of = {}
+        for split in SPLITS:
+            for person in content.get(split, []):
+                if person in split_of:
+                    raise UserError(f"{path} names {person} twice: keep one of the two")
+                split_of[str(person)] = split
+    except (OSError, ValueError, AttributeError, TypeError):
+        raise UserError(f'{path} is no split: write JSON like {{"train": ["sub-01"], "val": [], "test": []}}') from None
+    strange = set(content) - set(SPLITS)
+    if strange:
+        raise UserError(f"{path} has a split called {sorted(strange)[0]!r}: name them train, val and test")
+    return split_of
+
+
+def draw_split(groups, shares, seed):
+    """Deal persons into splits.
+
+    Parameters
+    ----------
+    groups : dict
+        Person to a group whose persons must stay together (the same one scanned under several names).
+    shares : three floats
+        Of the groups, for train, val and test.
+    seed : int
+
+    Returns
+    -------
+    dict
+        Person to split.
+    """
+    names = sorted(set(groups.values()))
+    order = np.random.default_rng(seed).permutation(len(names))
+    ends = np.round(np.cumsum(shares) / np.sum(shares) * len(names)).astype(int)
+    if len(names) >= 3:  # none of the three is empty if it is wanted and there are persons enough
+        ends[0] = np.clip(ends[0], shares[0] > 0, len(names) - (shares[1] > 0) - (shares[2] > 0))
+        ends[1] = np.clip(ends[1], ends[0] + (shares[1] > 0), len(names) - (shares[2] > 0))
+    split_of = {names[index]: SPLITS[int(np.searchsorted(ends, place, side="right"))] for place, index in enumerate(order)}
+    return {person: split_of[group] for person, group in groups.items()}
+
+
+def save_table(path, columns, rows):
+    """Write dicts as a table with tabs."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, delimiter="\t", lineterminator="\n", extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(rows)
+    save_text(path, text.getvalue())
+
+
+def summarise(rows, skipped, args):
+    """Return what `summary.json` holds: the settings, and counts by split, contrast and level."""
+    splits = {}
+    for split in SPLITS:
+        chosen = [row for row in rows if row["split"] == split]
+        levels = Counter(level for row in chosen for level in row["levels"].split(","))
+        splits[split] = {
+            "persons": len({row["person"] for row in chosen}), "scans": len(chosen),
+            "discs": sum(levels.values()),
+            "by_contrast": dict(sorted(Counter(row["contrast"] for row in chosen).items())),
+            "by_level": {str(level): levels[str(level)] for level in args.levels},
+        }  # fmt: skip
+    return {
+        "levels": list(args.levels), "resolution": args.resolution, "sigma": args.sigma, "contrasts": args.contrasts,
+        "seed": args.seed, "scans": len(rows), "skipped": len(skipped),
+        "landmarks_dropped": sum(row["landmarks"] for row in rows), "splits": splits,
+    }  # fmt: skip
+
+
+def print_counts(summary):
+    """Print the table of counts."""
+    contrasts = summary["contrasts"]
+    print(f"{'split':8}{'persons':>9}{'scans':>7}{'discs':>7}" + "".join(f"{contrast:>7}" for contrast in contrasts))
+    for split, counts in summary["splits"].items():
+        line = f"{split:8}{counts['persons']:9}{counts['scans']:7}{counts['discs']:7}"
+        print(line + "".join(f"{counts['by_contrast'].get(contrast, 0):7}" for contrast in contrasts))
+
+
+def check(args):
+    """Refuse flags that make no sense, in a sentence."""
+    if not args.data.is_dir():
+        raise UserError(f"{args.data} is no folder: give the root of the data set with --data")
+    if min(args.split) < 0 or sum(args.split) <= 0:
+        raise UserError("--split takes three shares that are not negative and not all zero")
+    if not 0.1 <= args.resolution <= 10 or not 0.5 <= args.sigma <= 50:
+        raise UserError("--resolution takes 0.1 to 10 mm, and --sigma 0.5 to 50 mm")
+    if args.out.exists() and any(args.out.iterdir()) and not (args.out / "summary.json").exists():
+        raise UserError(f"{args.out} holds other files: give an empty or a new folder with --out")
+
+
+def main(argv=None):
+    """Prepare the data, as the flags say."""
+    args = build_parser().parse_args(argv)
+    check(args)
+    people = participants(args.data)
+    scans = find_scans(args.data, args.contrasts)
+    excluded = read_exclusions(args.exclude) if args.exclude else set()
+    chosen = read_split_file(args.split_file) if args.split_file else None
+
+    skipped, todo = [], []
+    for scan in scans:
+        if scan.person in excluded or scan.name in excluded:
+            skipped.append((scan, "excluded by the list"))
+        elif chosen is not None and scan.person not in chosen:
+            skipped.append((scan, "its person is not named in the split file"))
+        else:
+            todo.append(scan)
+    settings = Settings(args.out, args.levels, args.resolution, args.sigma)
+    sources = [next((people.get(scan.person, {}).get(c) for c in SOURCE_COLUMNS if c in people.get(scan.person, {})), "")
+               for scan in todo]  # fmt: skip
+    results = prepare_all(todo, sources, settings, args.jobs)
+    skipped += [(scan, result) for scan, result in zip(todo, results, strict=True) if isinstance(result, str)]
+    rows = [result for result in results if isinstance(result, dict)]
+    listed = [{"name": s.name, "person": s.person, "contrast": s.contrast, "reason": reason} for s, reason in skipped]
+    for person in sorted(set(chosen or {}) - {scan.person for scan in scans}):
+        listed.append({"name": "", "person": person, "contrast": "", "reason": "named in the split file, but has no scan"})
+    save_table(args.out / "skipped.tsv", ("name", "person", "contrast", "reason"), listed)
+    if not rows:
+        first = f"the first one: {listed[0]['reason']}" if listed else "it has no sub-*/anat images of these contrasts"
+        raise UserError(f"no scan of {args.data} can be used ({first}); see {args.out / 'skipped.tsv'}")
+
+    groups = {row["person"]: people.get(row["person"], {}).get("same_person_group") or row["person"] for row in rows}
+    split_of = chosen if chosen is not None else draw_split(groups, args.split, args.seed)
+    for row in rows:
+        row["split"] = split_of[row["person"]]
+    write(args, rows, listed)
+
+
+def prepare_all(scans, sources, settings, jobs):
+    """Prepare scans in ``jobs`` processes; returns their results in the same order."""
+    work = partial(prepare_scan, settings=settings)
+    if jobs == 1:
+        return [work(scan, source) for scan, source in tqdm(list(zip(scans, sources, strict=True)), unit="scan")]
+    with ProcessPoolExecutor(jobs) as pool:
+        return list(tqdm(pool.map(work, scans, sources), total=len(scans), unit="scan"))
+
+
+def write(args, rows, listed):
+    """Write tables, summary and previews, and remove what an earlier run left that is not part of this one."""
+    summary = summarise(rows, listed, args)
+    keep = {row["name"] for row in rows}
+    for stale in (args.out / "samples").glob("*.npz"):
+        if stale.stem not in keep:
+            stale.unlink()
+    for split in SPLITS:
+        shown = [load_sample(args.out / row["file"]) for row in rows if row["split"] == split][:PREVIEWED]
+        sheet = args.out / f"preview_{split}.png"
+        if shown:
+            title = f"{split}: {len(shown)} of {summary['splits'][split]['scans']} scans"
+            preview([(sample, heatmaps_of(sample, args.levels, args.sigma)) for sample in shown], sheet, title)
+        else:
+            sheet.unlink(missing_ok=True)
+    if (args.data / "participants.tsv").is_file():
+        shutil.copyfile(args.data / "participants.tsv", args.out / "participants.tsv")
+    save_table(args.out / "samples.tsv", SAMPLE_COLUMNS, rows)
+    save_json(args.out / "summary.json", summary)
+    print_counts(summary)
+    print(f"{len(rows)} scans prepared, {len(listed)} left out (skipped.tsv says why), in {args.out}")
+    for reason, count in Counter(row["reason"] for row in listed).most_common(5):
+        print(f"  {count:4} {reason}")
+
+
+if __name__ == "__main__":
+    run(main)

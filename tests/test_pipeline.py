@@ -1,0 +1,143 @@
+"""The whole way on synthetic people: phantoms, slices, training, resuming, evaluation, prediction."""
+
+import csv
+import json
+
+import evaluate
+import make_phantom
+import nibabel
+import numpy as np
+import pytest
+import torch
+
+import predict
+import prepare_spinegeneric
+import train
+from models import MODELS
+from utils.files import UserError
+
+SMALL = ["--features", "16", "--stacks", "1", "--batch-size", "8", "--no-amp", "--device", "cpu"]
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("phantoms") / "tree"
+    make_phantom.main(["--subjects", "6", "--out", str(folder), "--seed", "3"])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def data(tree):
+    folder = tree.parent / "prepared"
+    prepare_spinegeneric.main(["--data", str(tree), "--out", str(folder), "--split", "0.5", "0.2", "0.3"])
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """Let an epoch of the default recipe be short."""
+    monkeypatch.setitem(train.RECIPES["default"], "least_slices", 16)
+    torch.set_num_threads(1)
+
+
+def run_of(data, out, *flags):
+    train.main(["--data", str(data), "--out", str(out), *SMALL, *flags])
+    return torch.load(out / "last.pt", weights_only=True)
+
+
+def test_a_resumed_training_equals_an_undisturbed_one(data, tmp_path, monkeypatch):
+    whole = run_of(data, tmp_path / "whole", "--epochs", "4")
+    save, calls = train.save_checkpoint, []
+
+    def stop_after_two(path, checkpoint):
+        save(path, checkpoint)
+        calls.append(path.name)
+        if calls.count("last.pt") == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "save_checkpoint", stop_after_two)
+    with pytest.raises(KeyboardInterrupt):
+        run_of(data, tmp_path / "cut", "--epochs", "4")
+    monkeypatch.setattr(train, "save_checkpoint", save)
+    with pytest.raises(UserError, match="--resume"):
+        run_of(data, tmp_path / "cut", "--epochs", "4")
+    with pytest.raises(UserError, match="--seed 0"):
+        run_of(data, tmp_path / "cut", "--epochs", "4", "--resume", "--seed", "1")
+    resumed = run_of(data, tmp_path / "cut", "--epochs", "4", "--resume")
+    assert resumed["epoch"] == whole["epoch"] == 4
+    for key, value in whole["state_dict"].items():
+        assert torch.equal(value, resumed["state_dict"][key]), key
+    assert [line["loss"] for line in resumed["log"]] == [line["loss"] for line in whole["log"]]
+    lines = [json.loads(line) for line in (tmp_path / "cut" / "log.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2, 3, 4]
+    for name in ("best.pt", "args.json", "curves.png", "convergence.gif"):
+        assert (tmp_path / "cut" / name).stat().st_size > 100
+
+
+def test_from_scans_to_labels(tree, data, tmp_path):
+    out = tmp_path / "run"
+    run_of(data, out, "--epochs", "1")
+    evaluate.main(["--weights", str(out), "--data", str(data)])
+    overall = json.loads((out / "evaluation" / "metrics.json").read_text())["overall"]
+    assert overall["n_true"] > 0 and 0 <= overall["identified"] <= 1
+    scans = sorted(tree.glob("sub-*/anat/*.nii.gz"))
+    given = tmp_path / "labels"
+    assert predict.main(["--data", str(tree), "--weights", str(out), "--out", str(given)]) == 0
+    rows = list(csv.DictReader((given / "discs.csv").open()))
+    root = given / "derivatives" / "disc-labels"
+    assert json.loads((root / "dataset_description.json").read_text())["DatasetType"] == "derivative"
+    for path in scans:
+        stem = path.name.removesuffix(".nii.gz")
+        labels = nibabel.load(root / path.parent.relative_to(tree) / f"{stem}_label-discs_dlabel.nii.gz")
+        scan = nibabel.load(path)
+        np.testing.assert_allclose(labels.affine, scan.affine, atol=1e-5)
+        values = np.asarray(labels.dataobj)
+        found = sorted(int(row["level"]) for row in rows if row["scan"] == stem)
+        assert values.shape == scan.shape and sorted(values[values > 0].tolist()) == found
+        sidecar = json.loads((root / path.parent.relative_to(tree) / f"{stem}_label-discs_dlabel.json").read_text())
+        assert [disc["level"] for disc in sidecar["Discs"]] == found
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("recipe", ["default", "published"])
+def test_every_model_trains_by_every_recipe(model, recipe, data, tmp_path):
+    state = run_of(data, tmp_path / "run", "--epochs", "1", "--model", model, "--recipe", recipe)
+    assert np.isfinite(state["log"][0]["loss"])
+    evaluate.main(["--weights", str(tmp_path / "run"), "--out", str(tmp_path / "scores")])
+    assert (tmp_path / "scores" / "table.md").exists()
+
+
+def test_labels_that_others_made_are_never_replaced(tree, data, tmp_path, capsys):
+    out = tmp_path / "run"
+    run_of(data, out, "--epochs", "1")
+    scan = next(tree.glob("sub-*/anat/*.nii.gz"))
+    foreign = tmp_path / scan.name.replace(".nii.gz", "_label-discs_dlabel.nii.gz")
+    foreign.write_bytes(b"made by hand")
+    arguments = [str(scan), "--weights", str(out), "--out", str(tmp_path)]
+    assert predict.main(arguments) == 1
+    assert foreign.read_bytes() == b"made by hand"
+    assert "left as it is" in capsys.readouterr().err
+    foreign.unlink()
+    assert predict.main(arguments) == 0
+    assert predict.main(arguments) == 0  # its own labels are made again
+
+
+def test_one_bad_scan_does_not_stop_the_others(tree, data, tmp_path, capsys):
+    out = tmp_path / "run"
+    run_of(data, out, "--epochs", "1")
+    bad = tmp_path / "bad.nii.gz"
+    bad.write_bytes(b"no scan")
+    good = next(tree.glob("sub-*/anat/*.nii.gz"))
+    assert predict.main([str(bad), str(good), "--weights", str(out), "--out", str(tmp_path / "labels")]) == 1
+    said = capsys.readouterr()
+    assert "1 of 2 scans labelled" in said.out and "bad.nii.gz" in said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [(["--weights", "none"], "no weights"), (["a.nii", "--data", "tree", "--weights", "none"], "no weights")],
+)
+def test_mistakes_are_told_in_a_sentence(arguments, reason, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=reason):
+        predict.main(arguments)

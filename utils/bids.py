@@ -1,0 +1,87 @@
+"""Which scans and disc labels a BIDS tree holds, under the names that spine-generic has used."""
+
+import csv
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+# Releases since 2025 have the first name, those before the second. Labels called desc-warp were carried
+# over from another contrast by registration, not set by hand: they match neither.
+LABEL_ENDINGS = ("label-discs_dlabel", "labels-disc-manual")
+ENTITIES = re.compile(r"(sub-[^_]+)(?:_(ses-[^_]+))?((?:_(?:acq|rec|run)-[^_]+)*)_([A-Za-z0-9]+)\.nii(?:\.gz)?$")
+
+
+@dataclass
+class ScanFile:
+    """An image of a tree.
+
+    Attributes
+    ----------
+    name : str
+        File name without its ending, such as ``sub-01_ses-1_acq-sag_T2w``.
+    person : str
+        ``sub-01``.
+    contrast : str
+    image : Path
+    label : Path or None
+        Where its disc labels are; None if the tree has none.
+    """
+
+    name: str
+    person: str
+    contrast: str
+    image: Path
+    label: Path | None
+
+
+def find_scans(root, contrasts=("T1w", "T2w")):
+    """List the images of a tree, in the order of their names.
+
+    Only ``root/sub-*/[ses-*/]anat`` is looked at: neither ``sourcedata`` beside it, which holds the same
+    scans before preprocessing, nor derivatives. A link whose target is not there counts as a file.
+
+    Parameters
+    ----------
+    root : path-like
+    contrasts : sequence of str
+
+    Returns
+    -------
+    list of ScanFile
+    """
+    root = Path(root)
+    found = []
+    for pattern in ("sub-*/anat/sub-*.nii*", "sub-*/ses-*/anat/sub-*.nii*"):
+        for image in root.glob(pattern):
+            parts = ENTITIES.match(image.name)
+            if parts and parts[4] in contrasts:
+                name = image.name.removesuffix(".gz").removesuffix(".nii")
+                found.append(ScanFile(name, parts[1], parts[4], image, _label_of(root, image, name)))
+    return sorted(found, key=lambda scan: scan.name)
+
+
+def _label_of(root, image, name):
+    """Return the disc labels of an image, or None; a placeholder that git-annex left counts."""
+    folder = root / "derivatives" / "labels" / image.parent.relative_to(root)
+    for ending in LABEL_ENDINGS:
+        for suffix in (".nii.gz", ".nii"):
+            label = folder / f"{name}_{ending}{suffix}"
+            if label.exists() or label.is_symlink():
+                return label
+    return None
+
+
+def participants(root):
+    """Read ``participants.tsv``.
+
+    Returns
+    -------
+    dict
+        Person to a dict of columns; empty where there is no such table, or one that cannot be read.
+    """
+    try:
+        with open(Path(root) / "participants.tsv", newline="", encoding="utf-8", errors="replace") as table:
+            rows = list(csv.DictReader(table, delimiter="\t"))
+    except (OSError, csv.Error):
+        return {}
+    return {row["participant_id"]: row for row in rows if row.get("participant_id")}

@@ -1,0 +1,101 @@
+"""Charts of a training and of an evaluation."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from utils.discs import name
+from utils.figures import COLOURS, colour, save
+
+GREY = "#5A6068"
+
+
+def axes_of(width=6.5, height=3.6, columns=1):
+    """Return a figure and its axes in the style of all charts."""
+    figure, axes = plt.subplots(1, columns, figsize=(width, height), layout="constrained", squeeze=False)
+    for axis in axes.flat:
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.grid(axis="y", color="#DDDDDD", lw=0.6)
+        axis.set_axisbelow(True)
+    return figure, axes[0]
+
+
+def curves(log, path):
+    """Draw loss, share identified and mean error over the epochs of a training.
+
+    Parameters
+    ----------
+    log : list of dict
+        With the keys epoch, loss, val_loss, identified, dtt_mean.
+    path : path-like
+    """
+    epochs = [line["epoch"] for line in log]
+    figure, (left, middle, right) = axes_of(11, 3.2, 3)
+    left.plot(epochs, [line["loss"] for line in log], color=GREY, label="training")
+    left.plot(epochs, [line["val_loss"] for line in log], color=COLOURS["thoracic"], label="validation")
+    left.set(title="loss", xlabel="epoch", yscale="log")
+    left.legend(frameon=False)
+    middle.plot(epochs, [100 * line["identified"] for line in log], color=COLOURS["lumbar"])
+    middle.set(title="discs identified on validation, %", xlabel="epoch", ylim=(-2, 102))
+    right.plot(epochs, [line["dtt_mean"] for line in log], color=COLOURS["cervical"])
+    right.set(title="mean distance of those, mm", xlabel="epoch", ylim=(0, None))
+    save(figure, path)
+
+
+def error_by_level(rows, levels, path):
+    """Draw the distance in mm of every prediction to the true disc of its level, by level."""
+    figure, (axis,) = axes_of(max(5.0, 0.42 * len(levels) + 2))
+    rng = np.random.default_rng(0)
+    for place, level in enumerate(levels):
+        errors = np.array([row.error for row in rows if row.level == level and np.isfinite(row.error)])
+        axis.plot(place + rng.uniform(-0.16, 0.16, len(errors)), errors, "o", ms=3, alpha=0.6, color=colour(level), mew=0)
+        if len(errors):
+            axis.plot([place - 0.28, place + 0.28], [np.median(errors)] * 2, color="black", lw=1.6)
+    counts = [sum(row.level == level and row.true is not None for row in rows) for level in levels]
+    labels = [f"{name(level)}\nN={count}" for level, count in zip(levels, counts, strict=True)]
+    axis.set_xticks(range(len(levels)), labels, fontsize=7, rotation=90 if len(levels) > 12 else 0)
+    axis.set(ylabel="distance to target, mm", title="error by level (bars: medians)", ylim=(0, None))
+    axis.axhline(10, color=GREY, lw=0.8, ls="--")
+    save(figure, path)
+
+
+def error_by_group(rows, group_of, title, path):
+    """Draw the distances in mm as boxes, by a group of the scans such as their contrast."""
+    groups = sorted({group_of(row.case) for row in rows})
+    errors = [[r.error for r in rows if group_of(r.case) == group and np.isfinite(r.error)] for group in groups]
+    figure, (axis,) = axes_of(max(4.0, 1.3 * len(groups) + 1.5))
+    style = {"color": "black", "lw": 1.4}
+    axis.boxplot(errors, widths=0.5, medianprops=style, flierprops={"marker": "o", "ms": 3, "mec": GREY})
+    labels = [f"{group or 'not told'}\nN={len(values)}" for group, values in zip(groups, errors, strict=True)]
+    axis.set_xticks(range(1, len(groups) + 1), labels, fontsize=8)
+    axis.set(ylabel="distance to target, mm", title=title, ylim=(0, None))
+    save(figure, path)
+
+
+def cumulative(rows, path):
+    """Draw the share of true discs whose own level was found within a distance, over that distance."""
+    true = [row for row in rows if row.true is not None]
+    errors = np.sort([row.error for row in true if np.isfinite(row.error)])
+    figure, (axis,) = axes_of(5.2)
+    share = 100 * np.arange(len(errors) + 1) / max(len(true), 1)
+    axis.step(np.concatenate([[0], errors]), share, where="post", color=COLOURS["cervical"], lw=2)
+    axis.axvline(10, color=GREY, lw=0.8, ls="--")
+    axis.text(10.2, 4, "identified within 10 mm", color=GREY, fontsize=8)
+    axis.set(xlabel="distance to target, mm", ylabel=f"true discs, % (N={len(true)})", xlim=(0, 20), ylim=(0, 102),
+             title="discs found at their own level, within a distance")  # fmt: skip
+    save(figure, path)
+
+
+def confusion_matrix(table, levels, path):
+    """Draw which level was found at each true disc; ``table`` is that of `utils.metrics.confusion`."""
+    size = max(4.0, 0.32 * len(levels) + 1.8)
+    figure, axis = plt.subplots(figsize=(size, size), layout="constrained")
+    total = table.sum(1, keepdims=True)
+    axis.imshow(table / np.maximum(total, 1), cmap="Blues", vmin=0, vmax=1)
+    for row, column in np.argwhere(table):
+        dark = table[row, column] > 0.5 * total[row, 0]
+        axis.text(column, row, table[row, column], ha="center", va="center", fontsize=7, color="white" if dark else "black")
+    names = [name(level) for level in levels]
+    axis.set_xticks(range(len(levels) + 1), [*names, "none"], rotation=90, fontsize=7)
+    axis.set_yticks(range(len(levels)), names, fontsize=7)
+    axis.set(xlabel="level found within 10 mm", ylabel="true level", title="confusion of levels (counts)")
+    save(figure, path)

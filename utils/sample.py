@@ -1,0 +1,203 @@
+"""A prepared slice with its discs, on disk and in memory, and the splits of a prepared data set."""
+
+import csv
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from utils.discs import FIRST, LAST, TYPICAL_GAP_MM
+from utils.files import UserError, save_npz
+from utils.plane import Plane
+
+PRESENT, OUTSIDE, UNKNOWN = 1, 0, -1
+MARGIN_MM = 10.0  # a likely place is trusted to lie outside once it is that far out
+
+
+@dataclass
+class Sample:
+    """A prepared slice.
+
+    Attributes
+    ----------
+    name, person, contrast, source : str
+    image : (H, W) float32 array in 0..1
+    points : (N, 2) float array
+        Row and column in pixels, from top to bottom.
+    levels : (N,) int array
+    states : (26,) int8 array
+        PRESENT, OUTSIDE or UNKNOWN (may be visible but was not labelled), by level.
+    plane : Plane
+    """
+
+    name: str
+    person: str
+    contrast: str
+    source: str
+    image: np.ndarray
+    points: np.ndarray
+    levels: np.ndarray
+    states: np.ndarray
+    plane: Plane
+
+    @property
+    def spacing(self):
+        """Size of a pixel in mm."""
+        return self.plane.spacing
+
+
+def likely_points(points, levels):
+    """Return where every level lies or would lie.
+
+    Between labelled discs by interpolation; beyond them by going on from the end, with the typical
+    distances scaled to this spine and a direction that bends from the spine's end toward the vertical.
+
+    Parameters
+    ----------
+    points : (N, 2) array
+        Row and column in pixels (or mm), from top to bottom.
+    levels : (N,) int array, ascending
+
+    Returns
+    -------
+    (26, 2) array
+        By level; NaN where fewer than two discs are known, and at index 0.
+    """
+    places = np.full((LAST + 1, 2), np.nan)
+    levels = np.asarray(levels, int)
+    points = np.reshape(points, (-1, 2)).astype(float)
+    places[levels] = points
+    if len(levels) < 2:
+        return places
+    along = np.concatenate([[0.0], np.cumsum([TYPICAL_GAP_MM[k] for k in range(FIRST, LAST)])])  # index level - FIRST
+    inner = np.arange(levels[0], levels[-1] + 1)
+    for axis in (0, 1):
+        places[inner, axis] = np.interp(along[inner - FIRST], along[levels - FIRST], points[:, axis])
+    length = np.linalg.norm(np.diff(points, axis=0), axis=1).sum()
+    size = length / (along[levels[-1] - FIRST] - along[levels[0] - FIRST])
+    for end, inward, step in ((levels[0], levels[1], -1), (levels[-1], levels[-2], 1)):
+        direction = places[end] - places[inward]
+        direction /= np.linalg.norm(direction)
+        for level in range(end + step, LAST + 1 if step > 0 else FIRST - 1, step):
+            direction = 0.9 * direction + 0.1 * np.array([step, 0.0])
+            direction /= np.linalg.norm(direction)
+            places[level] = places[level - step] + direction * size * TYPICAL_GAP_MM[min(level, level - step)]
+    return places
+
+
+def level_states(points, levels, shape, spacing):
+    """Tell for every level whether it is present, outside of the slice, or unknown.
+
+    Parameters
+    ----------
+    points : (N, 2) array
+        Row and column in pixels.
+    levels : (N,) int array, ascending
+    shape : (H, W)
+    spacing : float
+        In mm.
+
+    Returns
+    -------
+    (26,) int8 array
+        By level. A level that was not labelled is OUTSIDE if its likely place is more than 10 mm out of
+        the slice, or if one between it and the labelled discs is.
+    """
+    states = np.full(LAST + 1, UNKNOWN, np.int8)
+    places = likely_points(points, levels)
+    margin = MARGIN_MM / spacing
+    out = ((places < -margin) | (places > np.array(shape) - 1 + margin)).any(1)
+    if len(levels) >= 2:
+        for step in (-1, 1):
+            beyond = range(levels[0] - 1, 0, -1) if step < 0 else range(levels[-1] + 1, LAST + 1)
+            gone = False
+            for level in beyond:
+                gone = gone or bool(out[level])
+                states[level] = OUTSIDE if gone else UNKNOWN
+    states[np.asarray(levels, int)] = PRESENT
+    return states
+
+
+def save_sample(path, sample, heatmaps):
+    """Write a sample, with its heatmaps (C, H / 4, W / 4) in 0..1 for those who use the data elsewhere."""
+    save_npz(
+        path, image=sample.image, points=sample.points.astype(np.float32), levels=sample.levels.astype(np.int64),
+        states=sample.states, heatmaps=heatmaps.astype(np.float16), plane=sample.plane.as_array(),
+        spacing=np.float64(sample.spacing), name=np.array(sample.name), person=np.array(sample.person),
+        contrast=np.array(sample.contrast), source=np.array(sample.source),
+    )  # fmt: skip
+
+
+def load_sample(path):
+    """Read a sample that `save_sample` wrote.
+
+    Raises
+    ------
+    UserError
+        If the file is damaged or was not written by this tool; pickled arrays are refused.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            image = stored["image"]
+            words = {key: str(stored[key]) for key in ("name", "person", "contrast", "source")}
+            plane = Plane.from_array(stored["plane"], image.shape)
+            return Sample(**words, image=image, points=stored["points"].astype(float), levels=stored["levels"],
+                          states=stored["states"], plane=plane)  # fmt: skip
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+        raise UserError(f"{path} is no prepared sample: run prepare_spinegeneric.py again") from None
+
+
+def load_summary(folder):
+    """Return what `summary.json` says of a prepared data set: levels, resolution, sigma, counts.
+
+    Raises
+    ------
+    UserError
+        If the folder holds no prepared data set.
+    """
+    try:
+        return json.loads((Path(folder) / "summary.json").read_text())
+    except (OSError, ValueError):
+        raise UserError(f"{folder} holds no prepared data: run prepare_spinegeneric.py --out {folder} first") from None
+
+
+def load_table(folder):
+    """Return the rows of `samples.tsv` as dicts.
+
+    Raises
+    ------
+    UserError
+        If the folder holds no prepared data set.
+    """
+    try:
+        with open(Path(folder) / "samples.tsv", newline="", encoding="utf-8") as table:
+            return list(csv.DictReader(table, delimiter="\t"))
+    except OSError:
+        raise UserError(f"{folder} holds no prepared data: run prepare_spinegeneric.py --out {folder} first") from None
+
+
+def load_split(folder, split):
+    """Return the samples of a split.
+
+    Parameters
+    ----------
+    folder : path-like
+        Written by prepare_spinegeneric.py.
+    split : str
+        ``train``, ``val`` or ``test``.
+
+    Returns
+    -------
+    list of Sample
+
+    Raises
+    ------
+    UserError
+        If the folder holds no prepared data set, or the split no sample.
+    """
+    rows = [row for row in load_table(folder) if row["split"] == split]
+    if not rows:
+        raise UserError(f"the split {split!r} of {folder} holds no sample: prepare more scans, or give another --split")
+    return [load_sample(Path(folder) / row["file"]) for row in rows]

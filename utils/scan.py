@@ -1,0 +1,259 @@
+"""A NIfTI file to an upright sagittal slice and back: all conversion between voxels, world and pixels.
+
+World coordinates are NIfTI's: mm, x to the patient's right, y to the front, z to the head. A slice has its rows from superior to inferior and its columns from
+anterior to posterior, with the same spacing in mm along both.
+"""
+
+import gzip
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel
+import numpy as np
+from nibabel.affines import apply_affine
+from scipy import ndimage
+
+from utils.discs import FIRST, LANDMARKS, LAST
+from utils.files import replace_file
+from utils.plane import Plane
+
+SLAB_MM = 6.0  # about the six middle slices of 1 mm that the published method averages
+NEAR_INTEGER = 0.05
+ONE_DISC_MM = 3.0
+
+
+class ScanError(ValueError):
+    """Why a scan or its labels cannot be used, in a few words."""
+
+
+@dataclass
+class Scan:
+    """An image as it lies in its file: data (X, Y, Z) float32, and the affine (4, 4) from voxels to world mm."""
+
+    path: Path
+    data: np.ndarray
+    affine: np.ndarray
+
+    def to_voxel(self, world):
+        """Turn world mm (N, 3) into voxel coordinates (N, 3)."""
+        return apply_affine(np.linalg.inv(self.affine), np.reshape(world, (-1, 3)))
+
+
+def _load(path):
+    """Read a 3D NIfTI file into an array and its affine, or say in a `ScanError` why not."""
+    path = Path(path)
+    _check_content(path)
+    try:
+        image = nibabel.load(path)
+        if len(image.shape) == 4 and image.shape[3] == 1:
+            image = image.slicer[..., 0]
+        if len(image.shape) != 3:
+            raise ScanError(f"it has {len(image.shape)} dimensions, not 3")
+        affine = np.asarray(image.affine, float)
+        if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
+            raise ScanError("its affine is zero, singular or not finite, so it has no place in the world")
+        data = np.asarray(image.dataobj)
+    except nibabel.filebasedimages.ImageFileError:
+        raise ScanError("it is not a NIfTI file") from None
+    except (EOFError, OSError, zlib.error, gzip.BadGzipFile, ValueError) as error:
+        if isinstance(error, ScanError):
+            raise
+        raise ScanError("it is damaged or cut short") from None
+    if data.dtype.kind not in "iuf":
+        raise ScanError(f"its voxels are {data.dtype}, not plain numbers")
+    return data, affine
+
+
+def _check_content(path):
+    """Tell apart a missing file, and the placeholder of one that git-annex has not fetched."""
+    if path.is_symlink() and not path.exists():
+        raise ScanError(f"its content is not fetched: run `git annex get {path.name}` in its folder")
+    if not path.is_file():
+        raise ScanError("the file is missing")
+    if path.stat().st_size < 1024:
+        head = path.read_bytes()[:200]
+        if head.startswith(b"/annex/objects/") or b".git/annex/objects/" in head:
+            raise ScanError(f"its content is not fetched: run `git annex get {path.name}` in its folder")
+
+
+def read_scan(path):
+    """Read an image.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    Scan
+
+    Raises
+    ------
+    ScanError
+        If the file is missing, not fetched by git-annex, no NIfTI, cut short, not 3D, holds values that
+        are not finite, is constant, or has no usable affine.
+    """
+    data, affine = _load(path)
+    data = data.astype(np.float32, copy=False)
+    low, high = data.min(), data.max()
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise ScanError("it holds values that are not finite")
+    if low == high:
+        raise ScanError("all of its voxels have the same value")
+    return Scan(Path(path), data, affine)
+
+
+def _sagittal_axes(affine):
+    """Return the voxel axis nearest to left-right, the two others, and the slice's unit vectors (down, back, across)."""
+    step = affine[:3, :3]
+    unit = step / np.linalg.norm(step, axis=0)
+    axis = int(np.argmax(np.abs(unit[0])))
+    others = [other for other in range(3) if other != axis]
+    across = np.cross(unit[:, others[0]], unit[:, others[1]])
+    across /= np.linalg.norm(across) * np.sign(across[0])
+    down = np.array([0.0, 0.0, -1.0])
+    down -= across * (down @ across)
+    down /= np.linalg.norm(down)
+    return axis, others, down, np.cross(down, across), across
+
+
+def sagittal(scan, resolution=1.0, through=None, offsets=(0.0,)):
+    """Cut upright sagittal slices out of a scan, each the mean over a slab of about 6 mm.
+
+    Slabs follow the voxel axis nearest to left-right, so that thick slices are never mixed; inside, the
+    slice is turned until its rows run along the world's superior-inferior axis as far as the plane allows.
+
+    Parameters
+    ----------
+    scan : Scan
+    resolution : float
+        Size of the slices' pixels in mm.
+    through : (N, 3) array, optional
+        World points in mm that the middle slab passes through on average; the volume's middle by default.
+    offsets : sequence of float
+        Distances in mm of the slabs from the middle one, to the patient's right.
+
+    Returns
+    -------
+    images : (len(offsets), H, W) float32 array
+        In the scan's own units; 0 outside of it.
+    plane : Plane
+        Of the slab at offset 0.
+    """
+    axis, (first, second), down, back, across = _sagittal_axes(scan.affine)
+    step = scan.affine[:3, :3]
+    sizes = np.linalg.norm(step, axis=0)
+    middle = (np.array(scan.data.shape) - 1) / 2
+    if through is not None:
+        middle[axis] = np.clip(scan.to_voxel(through)[:, axis].mean(), 0, scan.data.shape[axis] - 1)
+    # Where the corners of the voxels' rectangle fall along down and back, seen from its middle.
+    centre = apply_affine(scan.affine, middle)
+    half = [0.5 * scan.data.shape[k] * step[:, k] for k in (first, second)]
+    reach = [sum(abs(edge @ direction) for edge in half) for direction in (down, back)]
+    shape = tuple(max(1, int(round(2 * length / resolution))) for length in reach)
+    origin = centre - resolution * (0.5 * (shape[0] - 1) * down + 0.5 * (shape[1] - 1) * back)
+    plane = Plane(origin, resolution * down, resolution * back, across, shape)
+
+    # Voxel coordinates along `first` and `second` are an affine function of (row, col).
+    inverse = np.linalg.inv(scan.affine)
+    start = apply_affine(inverse, origin)[[first, second]]
+    turn = np.stack([(inverse[:3, :3] @ vector)[[first, second]] for vector in (plane.down, plane.back)], 1)
+    # Shrinking without a blur would alias.
+    blur = [max(0.0, 0.4 * (resolution / sizes[k] - 1)) for k in (first, second)]
+    towards = float(step[:, axis] @ across)  # mm to the right for each slice of the volume
+    thick = max(1, int(round(SLAB_MM / sizes[axis])))
+    images = []
+    for offset in offsets:
+        low = int(np.clip(np.floor(middle[axis] + offset / towards - thick / 2 + 0.5), 0, scan.data.shape[axis] - 1))
+        high = int(np.clip(low + thick, low + 1, scan.data.shape[axis]))
+        slab = np.take(scan.data, range(low, high), axis).mean(axis, dtype=np.float32)
+        if any(blur):
+            slab = ndimage.gaussian_filter(slab, blur)
+        images.append(ndimage.affine_transform(slab, turn, start, shape, order=1, mode="constant", prefilter=False))
+    return np.stack(images), plane
+
+
+def normalise(image):
+    """Scale a slice to 0..1, for any contrast and unit; training, evaluation and prediction all do it here.
+
+    The percentiles 0.5 and 99.5 of what is not empty become 0 and 1. Where fat beside the coil outshines
+    everything, a root lifts the mean to 0.25.
+
+    Parameters
+    ----------
+    image : (H, W) array
+
+    Returns
+    -------
+    (H, W) float32 array
+    """
+    filled = image != 0
+    if not filled.any():
+        return np.zeros(image.shape, np.float32)
+    low, high = np.percentile(image[filled], [0.5, 99.5])
+    scaled = np.clip((image - low) / max(high - low, 1e-12), 0, 1) * filled
+    root = np.log(0.25) / np.log(np.clip(scaled[filled].mean(), 1e-3, 0.25))
+    return (scaled**root).astype(np.float32)
+
+
+def read_discs(path):
+    """Read the discs of a label volume.
+
+    Returns
+    -------
+    levels : (N,) int array, ascending
+    world : (N, 3) float array
+        In mm, so that the labels may lie on another grid than their image.
+    dropped : int
+        Landmarks that are no discs (values 49, 50 and 60).
+
+    Raises
+    ------
+    ScanError
+        As `read_scan`; and if there is no disc, a value is no level, or a level lies in two places.
+    """
+    data, affine = _load(path)
+    voxels = np.argwhere(data != 0)
+    if len(voxels) == 0:
+        raise ScanError("the label volume is empty")
+    values = data[tuple(voxels.T)].astype(float)
+    rounded = np.round(values)
+    if not (np.abs(values - rounded) <= NEAR_INTEGER).all():  # NaN too
+        raise ScanError(f"the label volume holds {values[np.argmax(~(np.abs(values - rounded) <= NEAR_INTEGER))]:g}, which is no level")
+    place = apply_affine(affine, voxels)
+    landmark = np.isin(rounded, list(LANDMARKS))
+    dropped = len(np.unique(rounded[landmark]))
+    levels, world = [], []
+    for level in np.unique(rounded[~landmark]).astype(int):
+        if not FIRST <= level <= LAST:
+            raise ScanError(f"the label volume holds {level}, which is no level")
+        group = place[rounded == level]
+        if np.linalg.norm(group - group[0], axis=1).max() > ONE_DISC_MM:
+            raise ScanError(f"level {level} is labelled in two places")
+        levels.append(level)
+        world.append(group.mean(0))
+    if not levels:
+        raise ScanError("the label volume holds landmarks only, and no disc")
+    return np.array(levels), np.array(world), dropped
+
+
+def write_discs(path, scan, levels, world):
+    """Write discs as a label volume on the grid of their scan, one voxel a disc.
+
+    Parameters
+    ----------
+    path : path-like
+        Ends in ``.nii.gz``.
+    scan : Scan
+    levels : (N,) int array
+    world : (N, 3) array
+        In mm; a place beyond the edge of the scan is put on its edge.
+    """
+    data = np.zeros(scan.data.shape, np.uint8)
+    voxels = np.clip(np.round(scan.to_voxel(world)), 0, np.array(data.shape) - 1).astype(int)
+    data[tuple(voxels.T)] = levels
+    image = nibabel.Nifti1Image(data, scan.affine)
+    image.header.set_xyzt_units("mm")
+    with replace_file(path) as temporary:
+        nibabel.save(image, temporary)
