@@ -38,9 +38,9 @@ def name(level):
 
 def region(level):
     """Return the spine region of a level: that of the vertebra above it, and sacral for L5-S1."""
-    if level <= 7:
+    if level <= 8:
         return "cervical"
-    return "thoracic" if level <= 19 else "lumbar" if level <= 24 else "sacral"
+    return "thoracic" if level <= 20 else "lumbar" if level <= 24 else "sacral"
 
 
 def parse_levels(text):

@@ -1,0 +1,231 @@
+"""Score a trained network on a prepared split: distance to target, missed and false discs, share identified.
+
+Writes metrics, a table of discs and figures to ``evaluation/`` in the run's folder.
+"""
+
+import argparse
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+
+from utils.charts import confusion_matrix, cumulative, error_by_group, error_by_level
+from utils.device import choose_device
+from utils.discs import name, parse_levels
+from utils.figures import attention_rows, dark_panels, save, truth_and_prediction
+from utils.files import UserError, run, save_json, save_text
+from utils.labeller import load_labeller
+from utils.metrics import Case, compare, confusion, id_verse, labelled_scores, published_scores
+from utils.sample import load_split, load_summary, load_table
+
+A_SHEET = 8  # scans on a sheet of overlays
+WORST = 8
+ATTENTION = 4
+
+
+def build_parser():
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--weights", type=Path, required=True, help="a run's folder, or a checkpoint file")
+    parser.add_argument("--data", type=Path, help="prepared data (default: what the run was trained on)")
+    parser.add_argument("--split", default="test", choices=("train", "val", "test"), help="samples to score")
+    parser.add_argument("--protocol", default="labelled", choices=("labelled", "published"),
+                        help="labelled: by level, in mm; published: as the paper's code, which ignores levels")  # fmt: skip
+    parser.add_argument("--levels", type=parse_levels, metavar="LEVELS", help="discs to score (default: all of the network)")
+    parser.add_argument("--by", default="contrast", metavar="COLUMN",
+                        help="group scans by contrast, source or a column of participants.tsv")  # fmt: skip
+    parser.add_argument("--out", type=Path, help="folder of the results (default: evaluation/ in the run's folder)")
+    parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU where there is one)")
+    return parser
+
+
+def settle(args, labeller):
+    """Return data folder, output folder and levels, filled in from the run where a flag was not given.
+
+    Raises
+    ------
+    UserError
+        If the data is not named and not known, or does not fit the network.
+    """
+    data = args.data or labeller.checkpoint["data"]
+    if data is None:
+        raise UserError(f"{args.weights} does not say what it was trained on: name prepared data with --data")
+    folder = labeller.source if labeller.source.is_dir() else labeller.source.parent
+    summary = load_summary(data)
+    if not np.isclose(summary["resolution"], labeller.resolution):
+        raise UserError(f"{data} has pixels of {summary['resolution']} mm, and the network wants {labeller.resolution}: "
+                        f"prepare it with --resolution {labeller.resolution}")  # fmt: skip
+    levels = [level for level in labeller.levels if args.levels is None or level in args.levels]
+    if not levels:
+        raise UserError(f"the network knows none of these levels: give --levels within {list(labeller.levels)}")
+    return Path(data), args.out or folder / "evaluation", levels
+
+
+def groups_of(data, samples, column):
+    """Return {name of a scan: its group} by a column of samples.tsv or participants.tsv.
+
+    Raises
+    ------
+    UserError
+        If neither has that column.
+    """
+    rows = {row["name"]: row for row in load_table(data)}
+    people = {}
+    if (data / "participants.tsv").is_file():
+        with open(data / "participants.tsv", newline="", encoding="utf-8") as table:
+            people = {row["participant_id"]: row for row in csv.DictReader(table, delimiter="\t")}
+    groups = {s.name: rows[s.name].get(column) or people.get(s.person, {}).get(column) for s in samples}
+    if not any(groups.values()):
+        raise UserError(f"neither samples.tsv nor participants.tsv of {data} has a column {column!r}: give another --by")
+    return {scan: str(group or "not told") for scan, group in groups.items()}
+
+
+def make_case(sample, prediction):
+    """Put truth and prediction of a scan side by side, in mm."""
+    return Case(
+        sample.name, sample.person, sample.contrast, sample.source, sample.levels, sample.points * sample.spacing,
+        prediction.levels, prediction.points * sample.spacing, prediction.confidence, sample.states,
+    )  # fmt: skip
+
+
+def score(cases, levels, protocol, spacing):
+    """Return the scores of scans by a protocol, as a dict."""
+    if protocol == "published":
+        scores = published_scores(cases, levels, spacing)
+        return {**scores, "without_leak": published_scores(cases, levels, spacing, leak=False)}
+    rows = [row for case in cases for row in compare(case, levels)]
+    hits, total = id_verse(cases, levels)
+    return {**labelled_scores(rows), "id_verse": hits / total if total else float("nan"), "id_verse_n": total}
+
+
+def by_level(cases, levels, protocol, spacing):
+    """Return the scores of each level by itself."""
+    return {str(level): score(cases, [level], protocol, spacing) for level in levels}
+
+
+def table_of(metrics, by, protocol):
+    """Return the table of results as Markdown."""
+    head = ["", "scans", "discs", "DTT mean (SD), mm", "median", "95th", "FN %", "FP %"]
+    head += ["identified %", "scans all right"] if protocol == "labelled" else ["FN, FP % without the leak"]
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    for label, scores in [*metrics[f"by_{by}"].items(), ("all", metrics["overall"])]:
+        cells = [label, scores["n_scans"], scores["n_true"],
+                 f"{number(scores['dtt_mean'])} ({number(scores['dtt_sd'])}), N={scores['dtt_n']}",
+                 number(scores["dtt_median"]), number(scores["dtt_p95"])]  # fmt: skip
+        if protocol == "labelled":
+            missed, false = scores["n_missed"] + scores["n_far"], scores["n_far"] + scores["n_extra"] + scores["n_wrong_level"]
+            cells += [share(scores["fn_rate"], missed, scores["n_true"]), share(scores["fp_rate"], false, scores["n_pred"]),
+                      share(scores["identified"], scores["n_identified"], scores["n_true"]),
+                      f"{round(scores['scans_all_right'] * scores['n_scans'])}/{scores['n_scans']}"]  # fmt: skip
+        else:
+            fair = scores["without_leak"]
+            cells += [share(scores["fn_rate"], scores["n_missed"], scores["n_true"]),
+                      share(scores["fp_rate"], scores["n_false"], scores["n_true"]),
+                      f"{100 * fair['fn_rate']:.1f}, {100 * fair['fp_rate']:.1f}"]  # fmt: skip
+        lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
+    return "\n".join(lines)
+
+
+def number(value):
+    """Format a distance."""
+    return f"{value:.2f}" if np.isfinite(value) else "-"
+
+
+def share(value, part, whole):
+    """Format a share with its numerator and denominator."""
+    return f"{100 * value:.1f} ({part}/{whole})" if whole else "-"
+
+
+def disc_rows(rows):
+    """Return the rows of discs.csv, in mm."""
+    columns = ["scan", "person", "contrast", "source", "level", "name", "outcome", "error_mm", "error_si_mm", "confidence",
+               "true_row_mm", "true_col_mm", "row_mm", "col_mm"]  # fmt: skip
+
+    def cells(values):
+        return ["" if values is None or not np.isfinite(v) else f"{v:.3f}" for v in (values if values is not None else [0, 0])]
+
+    table = [columns]
+    for row in rows:
+        case = row.case
+        table.append([case.name, case.person, case.contrast, case.source, row.level, name(row.level), row.outcome,
+                      *cells([row.error, row.error_si, row.confidence]), *cells(row.true), *cells(row.found)])  # fmt: skip
+    return table
+
+
+def draw(out, cases, samples, predictions, rows, levels, groups, by):
+    """Draw all figures."""
+    error_by_level(rows, levels, out / "error_by_level.png")
+    error_by_group(rows, lambda case: groups[case.name], f"error by {by}", out / f"error_by_{by}.png")
+    cumulative(rows, out / "error_cumulative.png")
+    confusion_matrix(confusion(cases, levels), levels, out / "confusion.png")
+    shown = list(zip(cases, samples, predictions, strict=True))
+    for first in range(0, len(shown), A_SHEET):
+        overlay_sheet(shown[first : first + A_SHEET], rows, out / "overlays" / f"scans_{first // A_SHEET + 1:02d}.png",
+                      "true discs (white crosses) and predicted ones (rings), with their distance")  # fmt: skip
+    cost = {case.name: badness([row for row in rows if row.case is case]) for case in cases}
+    worst = sorted(shown, key=lambda item: -cost[item[0].name])[:WORST]
+    overlay_sheet(worst, rows, out / "worst_cases.png", "the worst cases, worst first")
+    panels = [(s.name, s.image, p.attention, s.spacing) for s, p in zip(samples, predictions, strict=True)
+              if p.attention is not None]  # fmt: skip
+    if panels:
+        attention_rows(panels[:ATTENTION], out / "attention.png")
+
+
+def badness(rows):
+    """Tell how bad a scan's result is: what is wrong first, then the mean error."""
+    wrong = sum(row.outcome in ("missed", "far", "extra", "wrong level") for row in rows)
+    errors = [row.error for row in rows if np.isfinite(row.error)]
+    return wrong * 1000 + (np.mean(errors) if errors else 0)
+
+
+def overlay_sheet(shown, rows, path, title):
+    """Draw scans with their true and predicted discs."""
+    columns = min(4, len(shown))
+    figure, axes = dark_panels(-(-len(shown) // columns), columns, 3.8, title)
+    for axis, (case, sample, _) in zip(axes.flat, shown, strict=False):
+        own = [row for row in rows if row.case is case]
+        right, true = sum(row.outcome == "identified" for row in own), sum(row.true is not None for row in own)
+        truth_and_prediction(axis, case, sample.image, sample.spacing, own, f"{case.name}: {right} of {true}")
+    save(figure, path)
+
+
+def main(argv=None):
+    """Evaluate, as the flags say."""
+    args = build_parser().parse_args(argv)
+    labeller = load_labeller(args.weights, choose_device(args.device))
+    data, out, levels = settle(args, labeller)
+    samples = load_split(data, args.split)
+    groups = groups_of(data, samples, args.by)
+    predictions = labeller.label([sample.image for sample in samples])
+    cases = [make_case(sample, prediction) for sample, prediction in zip(samples, predictions, strict=True)]
+    rows = [row for case in cases for row in compare(case, levels)]
+
+    def scores_by(group_of):
+        chosen = {}
+        for case in cases:
+            chosen.setdefault(group_of(case), []).append(case)
+        return {group: score(chosen[group], levels, args.protocol, labeller.resolution) for group in sorted(chosen)}
+
+    metrics = {
+        "weights": str(args.weights), "epoch": labeller.checkpoint["epoch"], "data": str(data), "split": args.split,
+        "protocol": args.protocol, "levels": levels,
+        "overall": score(cases, levels, args.protocol, labeller.resolution),
+        "by_contrast": scores_by(lambda case: case.contrast),
+        "by_level": by_level(cases, levels, args.protocol, labeller.resolution),
+        f"by_{args.by}": scores_by(lambda case: groups[case.name]),
+    }  # fmt: skip
+    table = table_of(metrics, args.by, args.protocol)
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(disc_rows(rows))
+    save_text(out / "discs.csv", text.getvalue())
+    save_text(out / "table.md", f"{table}\n")
+    save_json(out / "metrics.json", metrics)
+    draw(out, cases, samples, predictions, rows, levels, groups, args.by)
+    print(f"{args.split} split of {data}, levels {name(levels[0])} to {name(levels[-1])}, protocol {args.protocol}")
+    print(table)
+    print(f"metrics, discs and figures are in {out}")
+
+
+if __name__ == "__main__":
+    run(main)

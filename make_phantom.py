@@ -1,0 +1,120 @@
+"""Make synthetic people: T1w and T2w volumes with disc labels, laid out exactly like spine-generic.
+
+Anatomy, posture, field of view, voxel size, orientation, tilt of the box, shading and noise vary from
+person to person. Every other script runs on them unchanged.
+"""
+
+import argparse
+import csv
+import io
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import nibabel
+import numpy as np
+from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
+from tqdm import tqdm
+
+from utils.files import UserError, replace_file, run, save_json, save_text
+from utils.phantom import draw_anatomy
+from utils.synthesis import choose_field_of_view, draw_volume
+
+NAME = "Synthetic spines, laid out like spine-generic"
+CONTRASTS = ("T1w", "T2w")
+# Sagittal acquisitions come in many orders of axes; the first is the commonest.
+ORIENTATIONS = ("RAS", "LAS", "PSR", "RPI", "ASL", "LPI")
+COLUMNS = ("participant_id", "sex", "age", "height", "weight", "institution_id", "pathology")
+
+
+def build_parser():
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--subjects", type=int, default=40, help="people to make, with two scans each")
+    parser.add_argument("--out", type=Path, required=True, help="root of the new tree")
+    parser.add_argument("--seed", type=int, default=0, help="of everything")
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    return parser
+
+
+def voxel_size(rng, contrast):
+    """Choose a voxel size in mm, left-right first: isotropic as a rule, thick sagittal slices sometimes."""
+    inside = {"T1w": 1.0, "T2w": 0.8}[contrast]
+    thick = rng.random() < 0.25
+    return (rng.uniform(2.5, 4.0) if thick else inside, inside, inside)
+
+
+def save_volume(path, data, affine, orientation):
+    """Save an array (X, Y, Z) of axes right, front, head as NIfTI in another order of axes; equal bytes every time."""
+    image = nibabel.Nifti1Image(data, affine)
+    turn = ornt_transform(io_orientation(affine), axcodes2ornt(orientation))
+    image = image.as_reoriented(turn)
+    image.header.set_xyzt_units("mm")
+    with replace_file(path) as temporary:
+        nibabel.save(image, temporary)
+
+
+def make_person(index, out, seed):
+    """Make one person's scans and labels.
+
+    Parameters
+    ----------
+    index : int
+        From 1.
+    out : path-like
+    seed : int
+
+    Returns
+    -------
+    dict
+        The person's row of participants.tsv.
+    """
+    rng = np.random.default_rng([seed, index])
+    person = f"sub-phantom{index:03d}"
+    anatomy = draw_anatomy(rng)
+    field = choose_field_of_view(rng, anatomy)
+    for contrast in CONTRASTS:
+        seen = field[0] + rng.normal(0, 4), field[1] + rng.normal(0, 4)
+        turn = rng.uniform(-15, 15, 3) * (0.5, 0.3, 0.3) if rng.random() < 0.4 else rng.uniform(-2, 2, 3)
+        volume = draw_volume(rng, anatomy, contrast, seen, voxel_size(rng, contrast), turn)
+        orientation = rng.choice(ORIENTATIONS, p=[0.5, 0.1, 0.1, 0.1, 0.1, 0.1])
+        labels = np.zeros(volume.data.shape, np.uint8)
+        labels[tuple(volume.voxels.T)] = volume.levels
+        image = Path(out) / person / "anat" / f"{person}_{contrast}.nii.gz"
+        label = Path(out) / "derivatives" / "labels" / person / "anat" / f"{person}_{contrast}_label-discs_dlabel.nii.gz"
+        save_volume(image, np.round(volume.data).astype(np.int16), volume.affine, orientation)
+        save_volume(label, labels, volume.affine, orientation)
+    length = np.linalg.norm(np.diff(anatomy.points[1:], axis=0), axis=1).sum()
+    height = round(float(length / 0.36 / 10))  # the spine from C1 to S1 is about 36 % of a person's height
+    return {
+        "participant_id": person, "sex": rng.choice(["F", "M"]), "age": rng.integers(19, 57), "height": height,
+        "weight": round(float(rng.normal(22.5, 2.5) * (height / 100) ** 2)), "institution_id": "phantom",
+        "pathology": "HC",
+    }  # fmt: skip
+
+
+def main(argv=None):
+    """Make people, as the flags say."""
+    args = build_parser().parse_args(argv)
+    if args.subjects < 1:
+        raise UserError(f"--subjects {args.subjects}: give 1 or more")
+    if args.out.exists() and any(args.out.iterdir()):
+        raise UserError(f"{args.out} is not empty: give a new folder with --out")
+    make = partial(make_person, out=args.out, seed=args.seed)
+    people = range(1, args.subjects + 1)
+    if args.jobs == 1:
+        rows = [make(index) for index in tqdm(people, unit="person")]
+    else:
+        with ProcessPoolExecutor(args.jobs) as pool:
+            rows = list(tqdm(pool.map(make, people), total=args.subjects, unit="person"))
+    table = io.StringIO()
+    writer = csv.DictWriter(table, COLUMNS, delimiter="\t", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    save_text(args.out / "participants.tsv", table.getvalue())
+    save_json(args.out / "dataset_description.json", {"Name": NAME, "BIDSVersion": "1.8.0", "DatasetType": "raw"})
+    print(f"{args.subjects} people, {2 * args.subjects} scans with labels, in {args.out}")
+
+
+if __name__ == "__main__":
+    run(main)
