@@ -32,7 +32,9 @@ def build_parser():
     parser.add_argument("--split", default="test", choices=("train", "val", "test"), help="samples to score")
     parser.add_argument("--protocol", default="labelled", choices=("labelled", "published"),
                         help="labelled: by level, in mm; published: as the paper's code, which ignores levels")  # fmt: skip
-    parser.add_argument("--levels", type=parse_levels, metavar="LEVELS", help="discs to score (default: all of the network)")
+    parser.add_argument(
+        "--levels", type=parse_levels, metavar="LEVELS", help="discs to score (default: all of the network)"
+    )
     parser.add_argument("--by", default="contrast", metavar="COLUMN",
                         help="group scans by contrast, source or a column of participants.tsv")  # fmt: skip
     parser.add_argument("--out", type=Path, help="folder of the results (default: evaluation/ in the run's folder)")
@@ -77,7 +79,9 @@ def groups_of(data, samples, column):
             people = {row["participant_id"]: row for row in csv.DictReader(table, delimiter="\t")}
     groups = {s.name: rows[s.name].get(column) or people.get(s.person, {}).get(column) for s in samples}
     if not any(groups.values()):
-        raise UserError(f"neither samples.tsv nor participants.tsv of {data} has a column {column!r}: give another --by")
+        raise UserError(
+            f"neither samples.tsv nor participants.tsv of {data} has a column {column!r}: give another --by"
+        )
     return {scan: str(group or "not told") for scan, group in groups.items()}
 
 
@@ -114,7 +118,10 @@ def table_of(metrics, by, protocol):
                  f"{number(scores['dtt_mean'])} ({number(scores['dtt_sd'])}), N={scores['dtt_n']}",
                  number(scores["dtt_median"]), number(scores["dtt_p95"])]  # fmt: skip
         if protocol == "labelled":
-            missed, false = scores["n_missed"] + scores["n_far"], scores["n_far"] + scores["n_extra"] + scores["n_wrong_level"]
+            missed, false = (
+                scores["n_missed"] + scores["n_far"],
+                scores["n_far"] + scores["n_extra"] + scores["n_wrong_level"],
+            )
             cells += [share(scores["fn_rate"], missed, scores["n_true"]), share(scores["fp_rate"], false, scores["n_pred"]),
                       share(scores["identified"], scores["n_identified"], scores["n_true"]),
                       f"{round(scores['scans_all_right'] * scores['n_scans'])}/{scores['n_scans']}"]  # fmt: skip
@@ -143,7 +150,10 @@ def disc_rows(rows):
                "true_row_mm", "true_col_mm", "row_mm", "col_mm"]  # fmt: skip
 
     def cells(values):
-        return ["" if values is None or not np.isfinite(v) else f"{v:.3f}" for v in (values if values is not None else [0, 0])]
+        return [
+            "" if values is None or not np.isfinite(v) else f"{v:.3f}"
+            for v in (values if values is not None else [0, 0])
+        ]
 
     table = [columns]
     for row in rows:

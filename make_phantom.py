@@ -81,7 +81,9 @@ def make_person(index, out, seed):
         labels = np.zeros(volume.data.shape, np.uint8)
         labels[tuple(volume.voxels.T)] = volume.levels
         image = Path(out) / person / "anat" / f"{person}_{contrast}.nii.gz"
-        label = Path(out) / "derivatives" / "labels" / person / "anat" / f"{person}_{contrast}_label-discs_dlabel.nii.gz"
+        label = (
+            Path(out) / "derivatives" / "labels" / person / "anat" / f"{person}_{contrast}_label-discs_dlabel.nii.gz"
+        )
         save_volume(image, np.round(volume.data).astype(np.int16), volume.affine, orientation)
         save_volume(label, labels, volume.affine, orientation)
     length = np.linalg.norm(np.diff(anatomy.points[1:], axis=0), axis=1).sum()

@@ -76,7 +76,11 @@ def list_jobs(args):
 def outputs(job):
     """Return the paths of label volume, sidecar and picture."""
     labels = job.stem.with_name(job.stem.name + "_label-discs_dlabel.nii.gz")
-    return labels, labels.with_name(labels.name.removesuffix(".nii.gz") + ".json"), job.stem.with_name(job.stem.name + "_discs.png")
+    return (
+        labels,
+        labels.with_name(labels.name.removesuffix(".nii.gz") + ".json"),
+        job.stem.with_name(job.stem.name + "_discs.png"),
+    )
 
 
 def ours(labels, sidecar):
@@ -140,7 +144,9 @@ def main(argv=None):
     table = io.StringIO()
     csv.writer(table, lineterminator="\n").writerows([COLUMNS, *rows])
     save_text(args.out / "discs.csv", table.getvalue())
-    print(f"{len(jobs) - len(failed)} of {len(jobs)} scans labelled, {len(rows)} discs; labels and discs.csv are in {args.out}")
+    print(
+        f"{len(jobs) - len(failed)} of {len(jobs)} scans labelled, {len(rows)} discs; labels and discs.csv are in {args.out}"
+    )
     for path, reason in failed:
         print(f"not labelled: {path}: {reason}", file=sys.stderr)
     return 1 if failed else 0

@@ -165,7 +165,9 @@ def draw_split(groups, shares, seed):
     if len(names) >= 3:  # none of the three is empty if it is wanted and there are persons enough
         ends[0] = np.clip(ends[0], shares[0] > 0, len(names) - (shares[1] > 0) - (shares[2] > 0))
         ends[1] = np.clip(ends[1], ends[0] + (shares[1] > 0), len(names) - (shares[2] > 0))
-    split_of = {names[index]: SPLITS[int(np.searchsorted(ends, place, side="right"))] for place, index in enumerate(order)}
+    split_of = {
+        names[index]: SPLITS[int(np.searchsorted(ends, place, side="right"))] for place, index in enumerate(order)
+    }
     return {person: split_of[group] for person, group in groups.items()}
 
 
@@ -243,7 +245,9 @@ def main(argv=None):
     rows = [result for result in results if isinstance(result, dict)]
     listed = [{"name": s.name, "person": s.person, "contrast": s.contrast, "reason": reason} for s, reason in skipped]
     for person in sorted(set(chosen or {}) - {scan.person for scan in scans}):
-        listed.append({"name": "", "person": person, "contrast": "", "reason": "named in the split file, but has no scan"})
+        listed.append(
+            {"name": "", "person": person, "contrast": "", "reason": "named in the split file, but has no scan"}
+        )
     save_table(args.out / "skipped.tsv", ("name", "person", "contrast", "reason"), listed)
     if not rows:
         first = f"the first one: {listed[0]['reason']}" if listed else "it has no sub-*/anat images of these contrasts"

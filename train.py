@@ -41,7 +41,9 @@ def build_parser():
     place = parser.add_argument_group("data")
     place.add_argument("--data", type=Path, required=True, help="folder written by prepare_spinegeneric.py")
     place.add_argument("--out", type=Path, required=True, help="folder of this run, such as output/RUN")
-    place.add_argument("--workers", type=int, default=0, help="processes that prepare batches; 0: none beside the training")
+    place.add_argument(
+        "--workers", type=int, default=0, help="processes that prepare batches; 0: none beside the training"
+    )
     network = parser.add_argument_group("network")
     network.add_argument("--model", choices=MODELS, default="hourglass_attention", help="architecture")
     network.add_argument("--stacks", type=int, default=2, help="hourglasses in a row")
@@ -81,7 +83,9 @@ def start_from(path, network, levels):
     try:
         network.load_state_dict(checkpoint["state_dict"])
     except RuntimeError:
-        raise UserError(f"{path} holds another network ({checkpoint['model']}): give the same --model, --stacks, --features") from None
+        raise UserError(
+            f"{path} holds another network ({checkpoint['model']}): give the same --model, --stacks, --features"
+        ) from None
 
 
 def resume(out, state, network, optimizer, scheduler):
@@ -98,7 +102,9 @@ def resume(out, state, network, optimizer, scheduler):
     checkpoint = load_checkpoint(last)
     for key in ("model", "levels", "resolution"):
         if checkpoint[key] != state[key]:
-            raise UserError(f"{last} was made with another {key} ({checkpoint[key]}, not {state[key]}): give the same flags")
+            raise UserError(
+                f"{last} was made with another {key} ({checkpoint[key]}, not {state[key]}): give the same flags"
+            )
     settings = {key: checkpoint["args"].get(key) for key in SAME_ON_RESUME}
     changed = [key for key in SAME_ON_RESUME if settings[key] != state["args"][key]]
     if changed:
@@ -150,7 +156,9 @@ def main(argv=None):
     }  # fmt: skip
     if args.resume:
         resume(args.out, state, network, optimizer, scheduler)
-    save_json(args.out / "args.json", {**settings, "network": model, "device": str(device), "version": state["version"]})
+    save_json(
+        args.out / "args.json", {**settings, "network": model, "device": str(device), "version": state["version"]}
+    )
     labeller = Labeller(state, args.out, device, network)
     size = sum(parameter.numel() for parameter in network.parameters()) / 1e6
     print(f"{args.model}: {size:.2f} M parameters; slices: {len(train_samples)} train, {len(val_samples)} validation")
@@ -174,7 +182,9 @@ def main(argv=None):
             save(args.out, state, network, optimizer, scheduler, (identified, distance))
     draw(args.out, state, val_samples[:SHOWN])
     share, distance = state["best"]
-    print(f"best on validation: {100 * share:.1f} % identified, {distance:.2f} mm; weights, log and curves are in {args.out}")
+    print(
+        f"best on validation: {100 * share:.1f} % identified, {distance:.2f} mm; weights, log and curves are in {args.out}"
+    )
 
 
 def frame(epoch, distance, predictions):
@@ -190,7 +200,9 @@ def save(out, state, network, optimizer, scheduler, score):
         state["best"] = list(score)
         save_checkpoint(out / "best.pt", {**state, "log": [], "frames": []})
     save_text(out / "log.jsonl", "".join(json.dumps(line) + "\n" for line in state["log"]))
-    save_checkpoint(out / "last.pt", {**state, "optimizer": optimizer.state_dict(), "scheduler": scheduler.state_dict()})
+    save_checkpoint(
+        out / "last.pt", {**state, "optimizer": optimizer.state_dict(), "scheduler": scheduler.state_dict()}
+    )
 
 
 def draw(out, state, samples):

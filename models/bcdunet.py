@@ -77,7 +77,9 @@ class BCDUNet(nn.Module):
         self.encoder = Encoder(in_channels, widths[:-1])
         self.bottleneck = DenseBottleneck(widths[3], widths[4])
         self.up = nn.ModuleList(
-            nn.Sequential(nn.ConvTranspose2d(widths[k], widths[k - 1], 2, stride=2), nn.BatchNorm2d(widths[k - 1]), nn.ReLU())
+            nn.Sequential(
+                nn.ConvTranspose2d(widths[k], widths[k - 1], 2, stride=2), nn.BatchNorm2d(widths[k - 1]), nn.ReLU()
+            )
             for k in (4, 3)
         )
         self.skip = nn.ModuleList(SkipLSTM(widths[k]) for k in (3, 2))

@@ -3,13 +3,13 @@
 import csv
 import json
 
-import evaluate
-import make_phantom
 import nibabel
 import numpy as np
 import pytest
 import torch
 
+import evaluate
+import make_phantom
 import predict
 import prepare_spinegeneric
 import train

@@ -47,7 +47,9 @@ def error_by_level(rows, levels, path):
     rng = np.random.default_rng(0)
     for place, level in enumerate(levels):
         errors = np.array([row.error for row in rows if row.level == level and np.isfinite(row.error)])
-        axis.plot(place + rng.uniform(-0.16, 0.16, len(errors)), errors, "o", ms=3, alpha=0.6, color=colour(level), mew=0)
+        axis.plot(
+            place + rng.uniform(-0.16, 0.16, len(errors)), errors, "o", ms=3, alpha=0.6, color=colour(level), mew=0
+        )
         if len(errors):
             axis.plot([place - 0.28, place + 0.28], [np.median(errors)] * 2, color="black", lw=1.6)
     counts = [sum(row.level == level and row.true is not None for row in rows) for level in levels]
@@ -93,7 +95,9 @@ def confusion_matrix(table, levels, path):
     axis.imshow(table / np.maximum(total, 1), cmap="Blues", vmin=0, vmax=1)
     for row, column in np.argwhere(table):
         dark = table[row, column] > 0.5 * total[row, 0]
-        axis.text(column, row, table[row, column], ha="center", va="center", fontsize=7, color="white" if dark else "black")
+        axis.text(
+            column, row, table[row, column], ha="center", va="center", fontsize=7, color="white" if dark else "black"
+        )
     names = [name(level) for level in levels]
     axis.set_xticks(range(len(levels) + 1), [*names, "none"], rotation=90, fontsize=7)
     axis.set_yticks(range(len(levels)), names, fontsize=7)

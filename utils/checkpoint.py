@@ -56,11 +56,15 @@ def load_checkpoint(path):
     path = Path(path)
     file = path / "best.pt" if path.is_dir() else path
     if not file.is_file():
-        raise UserError(f"there are no weights at {file}: name a run's folder or a checkpoint file, or run train.py first")
+        raise UserError(
+            f"there are no weights at {file}: name a run's folder or a checkpoint file, or run train.py first"
+        )
     try:
         checkpoint = torch.load(file, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
-        reason = "it holds more than tensors and plain values" if "eights" in str(error) else "it is damaged or cut short"
+        reason = (
+            "it holds more than tensors and plain values" if "eights" in str(error) else "it is damaged or cut short"
+        )
         raise UserError(f"{file} is no checkpoint that can be read safely ({reason}): name another one") from None
     if isinstance(checkpoint, dict) and "model_weights" in checkpoint:
         return _from_released(checkpoint, file)

@@ -12,12 +12,7 @@ LEVELS = tuple(range(2, LAST + 1))
 LANDMARKS = {49: "pontomedullary groove", 50: "pontomedullary junction", 60: "conus medullaris"}
 REGIONS = ("cervical", "thoracic", "lumbar", "sacral")
 
-_VERTEBRAE = (
-    [f"C{i}" for i in range(1, 8)]
-    + [f"T{i}" for i in range(1, 13)]
-    + [f"L{i}" for i in range(1, 6)]
-    + ["S1"]
-)
+_VERTEBRAE = [f"C{i}" for i in range(1, 8)] + [f"T{i}" for i in range(1, 13)] + [f"L{i}" for i in range(1, 6)] + ["S1"]
 
 # Distance in mm from the posterior tip of disc k to that of disc k + 1, for k = 1 to 24: a body and
 # half of either disc beside it. Rounded from the spine-generic template PAM50 (De Leener et al. 2018,

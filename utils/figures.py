@@ -147,7 +147,13 @@ def prediction_picture(image, prediction, spacing, path, title):
     figure, axes = dark_panels(1, 2, 4.6, title)
     show_slice(axes[0, 0], image, spacing)
     show_slice(axes[0, 1], image, spacing)
-    overlay(axes[0, 1], prediction.points, prediction.levels, image.shape, [f"{100 * c:.0f} %" for c in prediction.confidence])
+    overlay(
+        axes[0, 1],
+        prediction.points,
+        prediction.levels,
+        image.shape,
+        [f"{100 * c:.0f} %" for c in prediction.confidence],
+    )
     save(figure, path, dpi=130)
 
 

@@ -50,7 +50,9 @@ def replace_file(path):
             os.fsync(written.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        raise UserError(f"{path} cannot be written ({error.strerror or error}): free space or name another folder") from error
+        raise UserError(
+            f"{path} cannot be written ({error.strerror or error}): free space or name another folder"
+        ) from error
     finally:
         if temporary is not None:
             with contextlib.suppress(FileNotFoundError):
@@ -86,7 +88,10 @@ def save_npz(path, **arrays):
     ``numpy.savez`` stores the time of writing; here every member is dated 1980, so that the same data
     gives the same file. Readable with ``numpy.load(path, allow_pickle=False)``.
     """
-    with replace_file(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=4) as archive:
+    with (
+        replace_file(path) as temporary,
+        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=4) as archive,
+    ):
         for key, array in arrays.items():
             buffer = io.BytesIO()
             np.lib.format.write_array(buffer, np.asarray(array), allow_pickle=False)

@@ -18,7 +18,9 @@ TISSUES = (
     "air", "fat", "muscle", "marrow", "nucleus", "fibre", "csf", "cord", "vessel", "organ", "lung", "worn disc",
     "brain", "urine", "bowel", "skin", "roots",
 )  # fmt: skip
-AIR, FAT, MUSCLE, MARROW, NUCLEUS, FIBRE, CSF, CORD, VESSEL, ORGAN, LUNG, WORN, BRAIN, URINE, BOWEL, SKIN, ROOTS = range(17)
+AIR, FAT, MUSCLE, MARROW, NUCLEUS, FIBRE, CSF, CORD, VESSEL, ORGAN, LUNG, WORN, BRAIN, URINE, BOWEL, SKIN, ROOTS = (
+    range(17)
+)
 PIXEL_MM = 0.5
 HEIGHT_MM, WIDTH_MM = 860, 330
 CORD_MAP, CANAL_MAP, BODY_MAP, BESIDE_MAP = range(4)
@@ -63,7 +65,12 @@ def _at(table, level):
 
 def _chain(rng, size):
     """Return tips (33, 2) in mm and tangents (33, 2) of discs 1 to 25 and of the joints of the sacrum below."""
-    bend = {"c": rng.uniform(-0.2, 1.5), "t": rng.uniform(0.5, 1.5), "l": rng.uniform(0.5, 1.4), "s": rng.uniform(0.75, 1.2)}
+    bend = {
+        "c": rng.uniform(-0.2, 1.5),
+        "t": rng.uniform(0.5, 1.5),
+        "l": rng.uniform(0.5, 1.4),
+        "s": rng.uniform(0.75, 1.2),
+    }
     tilt = rng.normal(0, 3)
     gaps = [TYPICAL_GAP_MM[level] * (1 + rng.normal(0, 0.035)) for level in range(FIRST, LAST)] + list(_SACRAL_GAP)
     gaps = size * np.array(gaps)
@@ -229,7 +236,11 @@ def _canal(rng, canvas, tips, tangent, size):
     fine = np.linspace(1, count - 1, 400)
     line = np.stack([np.interp(fine, levels, tips[1:count, k]) for k in (0, 1)], -1)
     back = np.stack([np.interp(fine, levels, back[:, k]) for k in (0, 1)], -1)
-    depth = size * np.interp(fine, [1, 3, 7, 12, 20, 24, 26, 28], [20, 15, 14.5, 14, 16, 16, 11, 4]) * rng.uniform(0.9, 1.15)
+    depth = (
+        size
+        * np.interp(fine, [1, 3, 7, 12, 20, 24, 26, 28], [20, 15, 14.5, 14, 16, 16, 11, 4])
+        * rng.uniform(0.9, 1.15)
+    )
     ligament = rng.uniform(0.8, 1.6)
     sac_front, sac_back = line + back * (ligament + 1.0), line + back * (depth - 1.0)[:, None]
     canvas.ribbon(line - back, line + back * (depth + 1)[:, None], FIBRE, (0, 1))
@@ -240,7 +251,9 @@ def _canal(rng, canvas, tips, tangent, size):
     middle = ligament + 1.0 + (depth - ligament - 2) * np.interp(fine, [1, 6, 13, 19, 23], [0.5, 0.48, 0.36, 0.55, 0.7])
     has = fine <= end
     roots = (fine > end - 1.0) & (fine < 26)
-    canvas.ribbon((line + back * (middle - 2.0)[:, None])[roots], (line + back * (middle + 2.6)[:, None])[roots], ROOTS, (0, 1))
+    canvas.ribbon(
+        (line + back * (middle - 2.0)[:, None])[roots], (line + back * (middle + 2.6)[:, None])[roots], ROOTS, (0, 1)
+    )
     canvas.ribbon((line + back * (middle - thick / 2)[:, None])[has], (line + back * (middle + thick / 2)[:, None])[has],
                   CORD, (0,))  # fmt: skip
 
@@ -252,9 +265,13 @@ def _processes(rng, canvas, tips, tangent, size):
         back = -_front(down)
         gap = TYPICAL_GAP_MM.get(level, 20.0) * size
         depth = size * np.interp(level, [1, 3, 7, 12, 20, 24, 28], [20, 15, 14.5, 14, 16, 16, 8]) + 2
-        length = size * np.interp(level, [2, 3, 5, 7, 8, 13, 18, 20, 23, 25, 28], [20, 16, 16, 30, 34, 36, 28, 30, 30, 14, 6])
+        length = size * np.interp(
+            level, [2, 3, 5, 7, 8, 13, 18, 20, 23, 25, 28], [20, 16, 16, 30, 34, 36, 28, 30, 30, 14, 6]
+        )
         tall = size * np.interp(level, [2, 3, 7, 13, 18, 20, 24, 25, 28], [11, 6, 9, 8, 15, 20, 18, 9, 5])
-        slant = np.deg2rad(np.interp(level, [2, 5, 7, 9, 13, 16, 18, 20, 25], [12, 20, 25, 38, 55, 45, 18, 8, 10]) + rng.normal(0, 4))
+        slant = np.deg2rad(
+            np.interp(level, [2, 5, 7, 9, 13, 16, 18, 20, 25], [12, 20, 25, 38, 55, 45, 18, 8, 10]) + rng.normal(0, 4)
+        )
         along = np.cos(slant) * back + np.sin(slant) * down
         start = tips[level] + down * gap * 0.62 + back * depth
         across = np.array([along[1], -along[0]]) * tall / 2
@@ -284,19 +301,29 @@ def _head(rng, canvas, tips, tangent, size):
     canvas.fill([place(18, -22), place(24, -16), place(-22, -13), place(-26, -22)], AIR, (0, 1))
     canvas.blob(place(20, 38), size * np.array([20, 24]), BRAIN)  # cerebellum
     canvas.fill([place(-2, 2), place(48, -14), place(48, 16), place(-2, 22)], CSF, (0, 1))
-    canvas.fill([place(-4, 5.5), place(14, 3), place(44, -2), place(46, 14), place(14, 15), place(-4, 15.5)], CORD, (0,))
+    canvas.fill(
+        [place(-4, 5.5), place(14, 3), place(44, -2), place(46, 14), place(14, 15), place(-4, 15.5)], CORD, (0,)
+    )
     canvas.blob(place(27, -1), size * np.array([13, 9]), CORD, (0,))  # pons
     canvas.fill([place(22, 15), place(34, 13), place(28, 20)], CSF, (0, 1))  # fourth ventricle
     canvas.fill([place(2, -5), place(40, -22), place(44, -14), place(4, -1)], FIBRE, (0, 1))  # clivus
     canvas.fill([place(4, -5), place(38, -20), place(41, -16), place(6, -3)], MARROW, (0, 1))
-    canvas.fill([place(-3, 22), place(4, 44), place(9, 44), place(1, 21)], FIBRE, (0, 1))  # rim of the great hole behind
+    canvas.fill(
+        [place(-3, 22), place(4, 44), place(9, 44), place(1, 21)], FIBRE, (0, 1)
+    )  # rim of the great hole behind
 
 
 def _bodies_and_discs(rng, canvas, tips, tangent, size):
     """Draw vertebral bodies and discs; returns the posterior tips (26, 2) in mm, by level."""
     worn_share = rng.choice([0.05, 0.25, 0.6], p=[0.5, 0.3, 0.2])
-    worn = rng.random(len(tips)) < worn_share * np.interp(np.arange(len(tips)), [1, 4, 9, 18, 24], [0.2, 1, 0.4, 0.6, 1.4])
-    height = size * _at(_DISC_HEIGHT, np.arange(len(tips))) * np.where(worn, rng.uniform(0.35, 0.8, len(tips)), rng.uniform(0.85, 1.15, len(tips)))
+    worn = rng.random(len(tips)) < worn_share * np.interp(
+        np.arange(len(tips)), [1, 4, 9, 18, 24], [0.2, 1, 0.4, 0.6, 1.4]
+    )
+    height = (
+        size
+        * _at(_DISC_HEIGHT, np.arange(len(tips)))
+        * np.where(worn, rng.uniform(0.35, 0.8, len(tips)), rng.uniform(0.85, 1.15, len(tips)))
+    )
     height[26:] = size * np.array([3.0, 1.6, 1.4, 1.2, 1.5, 1.2, 1.2, 1.2])[: len(tips) - 26]
     depth = size * _at(_DEPTH, np.arange(len(tips))) * rng.uniform(0.93, 1.07)
     depth[26:] = size * np.array([24, 18, 14, 11, 9, 7, 6, 5])[: len(tips) - 26]

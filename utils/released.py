@@ -32,7 +32,9 @@ def import_released(state):
         stacks = 1 + max(int(match[1]) for key in weights if (match := re.match(r"hg\.(\d+)\.", key)))
         blocks = 1 + max(int(match[1]) for key in weights if (match := re.match(r"hg\.0\.hg\.0\.0\.(\d+)\.", key)))
     except (AttributeError, KeyError, IndexError, ValueError):
-        raise ValueError("its weights are not those of a stacked hourglass, so use the code that it came from") from None
+        raise ValueError(
+            "its weights are not those of a stacked hourglass, so use the code that it came from"
+        ) from None
     name = "hourglass_attention" if "attention.0.weight" in weights else "hourglass"
     sizes = {"levels": levels, "stacks": stacks, "blocks": blocks, "features": features, "in_channels": in_channels}
     return name, sizes, weights

@@ -220,7 +220,9 @@ def read_discs(path):
     values = data[tuple(voxels.T)].astype(float)
     rounded = np.round(values)
     if not (np.abs(values - rounded) <= NEAR_INTEGER).all():  # NaN too
-        raise ScanError(f"the label volume holds {values[np.argmax(~(np.abs(values - rounded) <= NEAR_INTEGER))]:g}, which is no level")
+        raise ScanError(
+            f"the label volume holds {values[np.argmax(~(np.abs(values - rounded) <= NEAR_INTEGER))]:g}, which is no level"
+        )
     place = apply_affine(affine, voxels)
     landmark = np.isin(rounded, list(LANDMARKS))
     dropped = len(np.unique(rounded[landmark]))

@@ -114,7 +114,9 @@ def _resample(maps, rows, columns, voxel, signal, rng):
     blur = [0.42 * max(voxel[2], PIXEL_MM) / PIXEL_MM, 0.42 * max(voxel[1], PIXEL_MM) / PIXEL_MM]
     low = [int(max(min(axis) / PIXEL_MM - 8, 0)) for axis in (rows, columns)]
     high = [int(max(axis) / PIXEL_MM + 8) for axis in (rows, columns)]
-    patches = ndimage.gaussian_filter(rng.standard_normal(maps.shape[1:], np.float32)[low[0] : high[0], low[1] : high[1]], 3)
+    patches = ndimage.gaussian_filter(
+        rng.standard_normal(maps.shape[1:], np.float32)[low[0] : high[0], low[1] : high[1]], 3
+    )
     patches /= patches.std()
     where = np.meshgrid(rows / PIXEL_MM - low[0], columns / PIXEL_MM - low[1], indexing="ij")
     for map_ in maps:
