@@ -30,13 +30,19 @@ def build_parser():
     parser.add_argument("--weights", type=Path, required=True, help="a run's folder, or a checkpoint file")
     parser.add_argument("--data", type=Path, help="prepared data (default: what the run was trained on)")
     parser.add_argument("--split", default="test", choices=("train", "val", "test"), help="samples to score")
-    parser.add_argument("--protocol", default="labelled", choices=("labelled", "published"),
-                        help="labelled: by level, in mm; published: as the paper's code, which ignores levels")  # fmt: skip
     parser.add_argument(
-        "--levels", type=parse_levels, metavar="LEVELS", help="discs to score (default: all of the network)"
+        "--protocol",
+        choices=("labelled", "published"),
+        default="labelled",
+        help="labelled: by level, in mm; published: as the paper's code, which ignores levels",
     )
-    parser.add_argument("--by", default="contrast", metavar="COLUMN",
-                        help="group scans by contrast, source or a column of participants.tsv")  # fmt: skip
+    parser.add_argument("--levels", type=parse_levels, metavar="LEVELS", help="discs to score (default: the network's)")
+    parser.add_argument(
+        "--by",
+        default="contrast",
+        metavar="COLUMN",
+        help="group scans by contrast, source or a column of participants.tsv",
+    )
     parser.add_argument("--out", type=Path, help="folder of the results (default: evaluation/ in the run's folder)")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU where there is one)")
     return parser
@@ -56,8 +62,10 @@ def settle(args, labeller):
     folder = labeller.source if labeller.source.is_dir() else labeller.source.parent
     summary = load_summary(data)
     if not np.isclose(summary["resolution"], labeller.resolution):
-        raise UserError(f"{data} has pixels of {summary['resolution']} mm, and the network wants {labeller.resolution}: "
-                        f"prepare it with --resolution {labeller.resolution}")  # fmt: skip
+        raise UserError(
+            f"{data} has pixels of {summary['resolution']} mm, the network {labeller.resolution}: "
+            f"prepare it with --resolution {labeller.resolution}"
+        )
     levels = [level for level in labeller.levels if args.levels is None or level in args.levels]
     if not levels:
         raise UserError(f"the network knows none of these levels: give --levels within {list(labeller.levels)}")
@@ -88,9 +96,17 @@ def groups_of(data, samples, column):
 def make_case(sample, prediction):
     """Put truth and prediction of a scan side by side, in mm."""
     return Case(
-        sample.name, sample.person, sample.contrast, sample.source, sample.levels, sample.points * sample.spacing,
-        prediction.levels, prediction.points * sample.spacing, prediction.confidence, sample.states,
-    )  # fmt: skip
+        sample.name,
+        sample.person,
+        sample.contrast,
+        sample.source,
+        sample.levels,
+        sample.points * sample.spacing,
+        prediction.levels,
+        prediction.points * sample.spacing,
+        prediction.confidence,
+        sample.states,
+    )
 
 
 def score(cases, levels, protocol, spacing):
@@ -114,22 +130,32 @@ def table_of(metrics, by, protocol):
     head += ["identified %", "scans all right"] if protocol == "labelled" else ["FN, FP % without the leak"]
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for label, scores in [*metrics[f"by_{by}"].items(), ("all", metrics["overall"])]:
-        cells = [label, scores["n_scans"], scores["n_true"],
-                 f"{number(scores['dtt_mean'])} ({number(scores['dtt_sd'])}), N={scores['dtt_n']}",
-                 number(scores["dtt_median"]), number(scores["dtt_p95"])]  # fmt: skip
+        cells = [
+            label,
+            scores["n_scans"],
+            scores["n_true"],
+            f"{number(scores['dtt_mean'])} ({number(scores['dtt_sd'])}), N={scores['dtt_n']}",
+            number(scores["dtt_median"]),
+            number(scores["dtt_p95"]),
+        ]
         if protocol == "labelled":
             missed, false = (
                 scores["n_missed"] + scores["n_far"],
                 scores["n_far"] + scores["n_extra"] + scores["n_wrong_level"],
             )
-            cells += [share(scores["fn_rate"], missed, scores["n_true"]), share(scores["fp_rate"], false, scores["n_pred"]),
-                      share(scores["identified"], scores["n_identified"], scores["n_true"]),
-                      f"{round(scores['scans_all_right'] * scores['n_scans'])}/{scores['n_scans']}"]  # fmt: skip
+            cells += [
+                share(scores["fn_rate"], missed, scores["n_true"]),
+                share(scores["fp_rate"], false, scores["n_pred"]),
+                share(scores["identified"], scores["n_identified"], scores["n_true"]),
+                f"{round(scores['scans_all_right'] * scores['n_scans'])}/{scores['n_scans']}",
+            ]
         else:
             fair = scores["without_leak"]
-            cells += [share(scores["fn_rate"], scores["n_missed"], scores["n_true"]),
-                      share(scores["fp_rate"], scores["n_false"], scores["n_true"]),
-                      f"{100 * fair['fn_rate']:.1f}, {100 * fair['fp_rate']:.1f}"]  # fmt: skip
+            cells += [
+                share(scores["fn_rate"], scores["n_missed"], scores["n_true"]),
+                share(scores["fp_rate"], scores["n_false"], scores["n_true"]),
+                f"{100 * fair['fn_rate']:.1f}, {100 * fair['fp_rate']:.1f}",
+            ]
         lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
     return "\n".join(lines)
 
@@ -146,8 +172,22 @@ def share(value, part, whole):
 
 def disc_rows(rows):
     """Return the rows of discs.csv, in mm."""
-    columns = ["scan", "person", "contrast", "source", "level", "name", "outcome", "error_mm", "error_si_mm", "confidence",
-               "true_row_mm", "true_col_mm", "row_mm", "col_mm"]  # fmt: skip
+    columns = [
+        "scan",
+        "person",
+        "contrast",
+        "source",
+        "level",
+        "name",
+        "outcome",
+        "error_mm",
+        "error_si_mm",
+        "confidence",
+        "true_row_mm",
+        "true_col_mm",
+        "row_mm",
+        "col_mm",
+    ]
 
     def cells(values):
         return [
@@ -158,8 +198,20 @@ def disc_rows(rows):
     table = [columns]
     for row in rows:
         case = row.case
-        table.append([case.name, case.person, case.contrast, case.source, row.level, name(row.level), row.outcome,
-                      *cells([row.error, row.error_si, row.confidence]), *cells(row.true), *cells(row.found)])  # fmt: skip
+        table.append(
+            [
+                case.name,
+                case.person,
+                case.contrast,
+                case.source,
+                row.level,
+                name(row.level),
+                row.outcome,
+                *cells([row.error, row.error_si, row.confidence]),
+                *cells(row.true),
+                *cells(row.found),
+            ]
+        )
     return table
 
 
@@ -171,13 +223,20 @@ def draw(out, cases, samples, predictions, rows, levels, groups, by):
     confusion_matrix(confusion(cases, levels), levels, out / "confusion.png")
     shown = list(zip(cases, samples, predictions, strict=True))
     for first in range(0, len(shown), A_SHEET):
-        overlay_sheet(shown[first : first + A_SHEET], rows, out / "overlays" / f"scans_{first // A_SHEET + 1:02d}.png",
-                      "true discs (white crosses) and predicted ones (rings), with their distance")  # fmt: skip
+        overlay_sheet(
+            shown[first : first + A_SHEET],
+            rows,
+            out / "overlays" / f"scans_{first // A_SHEET + 1:02d}.png",
+            "true discs (white crosses) and predicted ones (rings), with their distance",
+        )
     cost = {case.name: badness([row for row in rows if row.case is case]) for case in cases}
     worst = sorted(shown, key=lambda item: -cost[item[0].name])[:WORST]
     overlay_sheet(worst, rows, out / "worst_cases.png", "the worst cases, worst first")
-    panels = [(s.name, s.image, p.attention, s.spacing) for s, p in zip(samples, predictions, strict=True)
-              if p.attention is not None]  # fmt: skip
+    panels = [
+        (s.name, s.image, p.attention, s.spacing)
+        for s, p in zip(samples, predictions, strict=True)
+        if p.attention is not None
+    ]
     if panels:
         attention_rows(panels[:ATTENTION], out / "attention.png")
 
@@ -218,13 +277,17 @@ def main(argv=None):
         return {group: score(chosen[group], levels, args.protocol, labeller.resolution) for group in sorted(chosen)}
 
     metrics = {
-        "weights": str(args.weights), "epoch": labeller.checkpoint["epoch"], "data": str(data), "split": args.split,
-        "protocol": args.protocol, "levels": levels,
+        "weights": str(args.weights),
+        "epoch": labeller.checkpoint["epoch"],
+        "data": str(data),
+        "split": args.split,
+        "protocol": args.protocol,
+        "levels": levels,
         "overall": score(cases, levels, args.protocol, labeller.resolution),
         "by_contrast": scores_by(lambda case: case.contrast),
         "by_level": by_level(cases, levels, args.protocol, labeller.resolution),
         f"by_{args.by}": scores_by(lambda case: groups[case.name]),
-    }  # fmt: skip
+    }
     table = table_of(metrics, args.by, args.protocol)
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(disc_rows(rows))

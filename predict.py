@@ -112,15 +112,29 @@ def label_scan(job, labeller):
     # A disc whose place rounds to a voxel beyond the edge is put on the edge.
     voxels = np.clip(scan.to_voxel(world), 0, np.array(scan.data.shape) - 1)
     discs = [
-        {"level": int(level), "name": name(level), "confidence": round(float(sure), 4),
-         "voxel": [round(float(v), 2) for v in voxel], "world_mm": [round(float(w), 2) for w in place]}
+        {
+            "level": int(level),
+            "name": name(level),
+            "confidence": round(float(sure), 4),
+            "voxel": [round(float(v), 2) for v in voxel],
+            "world_mm": [round(float(w), 2) for w in place],
+        }
         for level, sure, voxel, place in zip(found.levels, found.confidence, voxels, world, strict=True)
-    ]  # fmt: skip
-    save_json(sidecar, {
-        "GeneratedBy": [{"Name": TOOL, "Version": code_version()}],
-        "Model": {"Weights": labeller.source.name, **labeller.checkpoint["model"], "Epoch": labeller.checkpoint["epoch"]},
-        "Sources": [job.image.name], "Resolution_mm": labeller.resolution, "Discs": discs,
-    })  # fmt: skip
+    ]
+    save_json(
+        sidecar,
+        {
+            "GeneratedBy": [{"Name": TOOL, "Version": code_version()}],
+            "Model": {
+                "Weights": labeller.source.name,
+                **labeller.checkpoint["model"],
+                "Epoch": labeller.checkpoint["epoch"],
+            },
+            "Sources": [job.image.name],
+            "Resolution_mm": labeller.resolution,
+            "Discs": discs,
+        },
+    )
     write_discs(labels, scan, found.levels, world)
     prediction_picture(image, found, plane.spacing, picture, job.stem.name)
     return [[job.stem.name, d["level"], d["name"], d["confidence"], *d["voxel"], *d["world_mm"]] for d in discs]
@@ -138,15 +152,17 @@ def main(argv=None):
         except (ScanError, UserError) as error:
             failed.append((job.image, str(error)))
     if args.data:
-        description = {"Name": "Intervertebral disc labels", "BIDSVersion": "1.8.0", "DatasetType": "derivative",
-                       "GeneratedBy": [{"Name": TOOL, "Version": code_version()}]}  # fmt: skip
+        description = {
+            "Name": "Intervertebral disc labels",
+            "BIDSVersion": "1.8.0",
+            "DatasetType": "derivative",
+            "GeneratedBy": [{"Name": TOOL, "Version": code_version()}],
+        }
         save_json(args.out / "derivatives" / TOOL / "dataset_description.json", description)
     table = io.StringIO()
     csv.writer(table, lineterminator="\n").writerows([COLUMNS, *rows])
     save_text(args.out / "discs.csv", table.getvalue())
-    print(
-        f"{len(jobs) - len(failed)} of {len(jobs)} scans labelled, {len(rows)} discs; labels and discs.csv are in {args.out}"
-    )
+    print(f"{len(jobs) - len(failed)} of {len(jobs)} scans labelled, {len(rows)} discs; see {args.out}")
     for path, reason in failed:
         print(f"not labelled: {path}: {reason}", file=sys.stderr)
     return 1 if failed else 0

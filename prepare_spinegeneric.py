@@ -48,12 +48,23 @@ def build_parser():
     parser.add_argument("--data", type=Path, required=True, help="root of the tree, with sub-* and derivatives/labels")
     parser.add_argument("--out", type=Path, required=True, help="folder of the prepared data, such as dataset/NAME")
     parser.add_argument("--contrasts", nargs="+", default=["T1w", "T2w"], help="images to take")
-    parser.add_argument("--levels", type=parse_levels, default=LEVELS, metavar="LEVELS",
-                        help="discs to learn, such as 2-25 (C1-C2 to L5-S1) or 3,21-25")  # fmt: skip
+    parser.add_argument(
+        "--levels",
+        type=parse_levels,
+        default=LEVELS,
+        metavar="LEVELS",
+        help="discs to learn, such as 2-25 (C1-C2 to L5-S1) or 3,21-25",
+    )
     parser.add_argument("--resolution", type=float, default=1.0, help="size of a slice's pixel in mm")
     parser.add_argument("--sigma", type=float, default=4.0, help="standard deviation of a disc's heatmap in mm")
-    parser.add_argument("--split", type=float, nargs=3, default=[0.75, 0.10, 0.15], metavar=("TRAIN", "VAL", "TEST"),
-                        help="shares of the persons")  # fmt: skip
+    parser.add_argument(
+        "--split",
+        type=float,
+        nargs=3,
+        default=[0.75, 0.10, 0.15],
+        metavar=("TRAIN", "VAL", "TEST"),
+        help="shares of the persons",
+    )
     parser.add_argument("--split-file", type=Path, help="JSON file with the persons of train, val and test instead")
     parser.add_argument("--seed", type=int, default=0, help="of the split")
     parser.add_argument("--exclude", type=Path, help="text file with a person or an image a line to leave out")
@@ -98,15 +109,30 @@ def prepare_scan(scan, source, settings):
     wanted = np.isin(levels, settings.levels)
     if not wanted.any():
         return "labels: none of its discs is among the levels asked for"
-    sample = Sample(scan.name, scan.person, scan.contrast, source, normalise(images[0]), points[wanted], levels[wanted],
-                    states, plane)  # fmt: skip
+    sample = Sample(
+        scan.name,
+        scan.person,
+        scan.contrast,
+        source,
+        normalise(images[0]),
+        points[wanted],
+        levels[wanted],
+        states,
+        plane,
+    )
     file = Path("samples") / f"{scan.name}.npz"
     save_sample(settings.folder / file, sample, heatmaps_of(sample, settings.levels, settings.sigma))
     shape = {"height": plane.shape[0], "width": plane.shape[1]}
     return {
-        "file": str(file), "name": scan.name, "person": scan.person, "contrast": scan.contrast, "source": source,
-        "levels": ",".join(map(str, sample.levels)), **shape, "landmarks": landmarks,
-    }  # fmt: skip
+        "file": str(file),
+        "name": scan.name,
+        "person": scan.person,
+        "contrast": scan.contrast,
+        "source": source,
+        "levels": ",".join(map(str, sample.levels)),
+        **shape,
+        "landmarks": landmarks,
+    }
 
 
 def heatmaps_of(sample, levels, sigma):
@@ -187,16 +213,23 @@ def summarise(rows, skipped, args):
         chosen = [row for row in rows if row["split"] == split]
         levels = Counter(level for row in chosen for level in row["levels"].split(","))
         splits[split] = {
-            "persons": len({row["person"] for row in chosen}), "scans": len(chosen),
+            "persons": len({row["person"] for row in chosen}),
+            "scans": len(chosen),
             "discs": sum(levels.values()),
             "by_contrast": dict(sorted(Counter(row["contrast"] for row in chosen).items())),
             "by_level": {str(level): levels[str(level)] for level in args.levels},
-        }  # fmt: skip
+        }
     return {
-        "levels": list(args.levels), "resolution": args.resolution, "sigma": args.sigma, "contrasts": args.contrasts,
-        "seed": args.seed, "scans": len(rows), "skipped": len(skipped),
-        "landmarks_dropped": sum(row["landmarks"] for row in rows), "splits": splits,
-    }  # fmt: skip
+        "levels": list(args.levels),
+        "resolution": args.resolution,
+        "sigma": args.sigma,
+        "contrasts": args.contrasts,
+        "seed": args.seed,
+        "scans": len(rows),
+        "skipped": len(skipped),
+        "landmarks_dropped": sum(row["landmarks"] for row in rows),
+        "splits": splits,
+    }
 
 
 def print_counts(summary):
@@ -238,8 +271,10 @@ def main(argv=None):
         else:
             todo.append(scan)
     settings = Settings(args.out, args.levels, args.resolution, args.sigma)
-    sources = [next((people.get(scan.person, {}).get(c) for c in SOURCE_COLUMNS if c in people.get(scan.person, {})), "")
-               for scan in todo]  # fmt: skip
+    sources = [
+        next((people.get(scan.person, {}).get(c) for c in SOURCE_COLUMNS if c in people.get(scan.person, {})), "")
+        for scan in todo
+    ]
     results = prepare_all(todo, sources, settings, args.jobs)
     skipped += [(scan, result) for scan, result in zip(todo, results, strict=True) if isinstance(result, str)]
     rows = [result for result in results if isinstance(result, dict)]

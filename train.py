@@ -182,9 +182,7 @@ def main(argv=None):
             save(args.out, state, network, optimizer, scheduler, (identified, distance))
     draw(args.out, state, val_samples[:SHOWN])
     share, distance = state["best"]
-    print(
-        f"best on validation: {100 * share:.1f} % identified, {distance:.2f} mm; weights, log and curves are in {args.out}"
-    )
+    print(f"best on validation: {100 * share:.1f} % identified, {distance:.2f} mm; see {args.out}")
 
 
 def frame(epoch, distance, predictions):

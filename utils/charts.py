@@ -82,8 +82,13 @@ def cumulative(rows, path):
     axis.step(np.concatenate([[0], errors]), share, where="post", color=COLOURS["cervical"], lw=2)
     axis.axvline(10, color=GREY, lw=0.8, ls="--")
     axis.text(10.2, 4, "identified within 10 mm", color=GREY, fontsize=8)
-    axis.set(xlabel="distance to target, mm", ylabel=f"true discs, % (N={len(true)})", xlim=(0, 20), ylim=(0, 102),
-             title="discs found at their own level, within a distance")  # fmt: skip
+    axis.set(
+        xlabel="distance to target, mm",
+        ylabel=f"true discs, % (N={len(true)})",
+        xlim=(0, 20),
+        ylim=(0, 102),
+        title="discs found at their own level, within a distance",
+    )
     save(figure, path)
 
 

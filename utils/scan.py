@@ -1,7 +1,8 @@
 """A NIfTI file to an upright sagittal slice and back: all conversion between voxels, world and pixels.
 
-World coordinates are NIfTI's: mm, x to the patient's right, y to the front, z to the head. A slice has its rows from superior to inferior and its columns from
-anterior to posterior, with the same spacing in mm along both.
+World coordinates are NIfTI's: mm, x to the patient's right, y to the front, z to the head. A slice has
+its rows from superior to inferior and its columns from anterior to posterior, with the same spacing along
+both.
 """
 
 import gzip
@@ -105,7 +106,7 @@ def read_scan(path):
 
 
 def _sagittal_axes(affine):
-    """Return the voxel axis nearest to left-right, the two others, and the slice's unit vectors (down, back, across)."""
+    """Return the voxel axis nearest to left-right, the two others, and the unit vectors down, back, across."""
     step = affine[:3, :3]
     unit = step / np.linalg.norm(step, axis=0)
     axis = int(np.argmax(np.abs(unit[0])))
@@ -219,10 +220,9 @@ def read_discs(path):
         raise ScanError("the label volume is empty")
     values = data[tuple(voxels.T)].astype(float)
     rounded = np.round(values)
-    if not (np.abs(values - rounded) <= NEAR_INTEGER).all():  # NaN too
-        raise ScanError(
-            f"the label volume holds {values[np.argmax(~(np.abs(values - rounded) <= NEAR_INTEGER))]:g}, which is no level"
-        )
+    strange = ~(np.abs(values - rounded) <= NEAR_INTEGER)  # NaN too
+    if strange.any():
+        raise ScanError(f"the label volume holds {values[strange][0]:g}, which is no level")
     place = apply_affine(affine, voxels)
     landmark = np.isin(rounded, list(LANDMARKS))
     dropped = len(np.unique(rounded[landmark]))

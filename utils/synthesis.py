@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from utils.phantom import PIXEL_MM, TISSUES
+from utils.canvas import PIXEL_MM, TISSUES
 
 # Typical signal of each tissue, relative to fat on T1w and to CSF on T2w; order as in TISSUES.
 SIGNAL = {
@@ -99,8 +99,14 @@ def draw_volume(rng, anatomy, contrast, field, voxel_mm, turn_deg=(0.0, 0.0, 0.0
     levels = levels[levels >= 2]
     points = anatomy.points[levels]
     lateral_mm = np.interp(points[:, 0], np.arange(len(anatomy.shift)) * PIXEL_MM, anatomy.shift)
-    voxels = np.stack([(lateral_mm - across[0]) / voxel[0], (columns[0] - points[:, 1]) / voxel[1],
-                       (rows[0] - points[:, 0]) / voxel[2]], -1)  # fmt: skip
+    voxels = np.stack(
+        [
+            (lateral_mm - across[0]) / voxel[0],
+            (columns[0] - points[:, 1]) / voxel[1],
+            (rows[0] - points[:, 0]) / voxel[2],
+        ],
+        -1,
+    )
     voxels = np.clip(np.round(voxels), 0, np.array(data.shape) - 1).astype(int)
     affine = np.eye(4)
     affine[:3, :3] = _rotation(np.deg2rad(turn_deg)) * voxel
@@ -128,7 +134,7 @@ def _resample(maps, rows, columns, voxel, signal, rng):
 
 
 def _map_weights(beside, widths, thickness):
-    """Share (X, Z, 4) of each map in a voxel that lies ``beside`` mm from the middle: partial volume of thick slices."""
+    """Share (X, Z, 4) of each map in a voxel ``beside`` mm from the middle: partial volume of thick slices."""
     edges = [np.clip((widths[None, :, k] - beside) / thickness + 0.5, 0, 1) for k in range(3)]
     cord, canal, body = edges[0], np.maximum(edges[1], edges[0]), np.maximum(edges[2], edges[1])
     return np.stack([cord, canal - cord, body - canal, 1 - body], -1)
