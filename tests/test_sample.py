@@ -26,7 +26,10 @@ def lumbar(shape=(240, 120), top=60.0):
 
 def test_names_and_regions():
     assert [name(level) for level in (1, 2, 3, 8, 20, 25)] == ["above C1", "C1-C2", "C2-C3", "C7-T1", "T12-L1", "L5-S1"]
-    assert [region(level) for level in (2, 8, 9, 20, 21, 25)] == ["cervical"] * 2 + ["thoracic"] * 2 + ["lumbar", "sacral"]
+    assert [region(level) for level in (2, 8, 9, 20, 21, 25)] == ["cervical"] * 2 + ["thoracic"] * 2 + [
+        "lumbar",
+        "sacral",
+    ]
     assert parse_levels("2,20-22") == (2, 20, 21, 22)
 
 
