@@ -1,0 +1,74 @@
+"""Labels lie on their discs in each scan's own space, whatever the order of its axes."""
+
+import nibabel
+import numpy as np
+import pytest
+from nibabel.affines import apply_affine
+from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
+from skimage.feature import peak_local_max
+from skimage.filters import gaussian
+
+import predict
+from utils.labeller import Prediction
+
+LEVELS = np.array([23, 24, 25])
+
+
+class BrightSpots:
+    """Stands in for a trained network: the three brightest spots of a slice are discs, from top to bottom."""
+
+    resolution = 1.0
+    checkpoint = {"model": {"name": "bright spots"}, "epoch": 1}
+
+    def __init__(self, source):
+        self.source = source
+
+    def label(self, images):
+        """Return a prediction an image."""
+        found = []
+        for image in images:
+            # Normalising cuts the tops of the spots off: smoothing gives them one again.
+            points = peak_local_max(gaussian(image, 3), min_distance=5, num_peaks=3).astype(float)
+            found.append(Prediction(LEVELS, points[np.argsort(points[:, 0])], np.ones(3), np.zeros((3, 4, 4)), None))
+        return found
+
+
+def spots(voxel, tilt):
+    """Return a volume with three bright spots in its middle, its affine, and their world places from top to bottom."""
+    shape = np.array([int(30 / voxel[0]), 70, 90])
+    places = np.array([[(shape[0] - 1) / 2, 40, 70], [(shape[0] - 1) / 2, 48, 45], [(shape[0] - 1) / 2, 41, 20]])
+    away = (np.indices(shape).reshape(3, 1, -1) - places.T[:, :, None]) * np.reshape(voxel, (3, 1, 1))
+    data = np.exp(-(away**2).sum(0) / (2 * 2.5**2)).sum(0).reshape(shape)
+    affine = np.eye(4)
+    c, s = np.cos(tilt), np.sin(tilt)
+    affine[:3, :3] = np.array([[1, 0, 0], [0, c, -s], [0, s, c]]) * voxel
+    affine[:3, 3] = [12, -30, 55]
+    return (1000 * data).astype(np.float32), affine, apply_affine(affine, places)
+
+
+@pytest.mark.parametrize("codes", ["RAS", "PSR", "LAS", "RPI"])
+@pytest.mark.parametrize(("voxel", "tilt"), [((1.0, 1.0, 1.0), 0.0), ((3.0, 0.8, 0.9), 0.3)])
+def test_labels_lie_within_a_voxel_in_any_orientation(codes, voxel, tilt, tmp_path, monkeypatch):
+    monkeypatch.setattr(predict, "load_labeller", lambda path, device: BrightSpots(path))
+    data, affine, world = spots(voxel, tilt)
+    image = nibabel.Nifti1Image(data, affine)
+    image = image.as_reoriented(ornt_transform(io_orientation(affine), axcodes2ornt(codes)))
+    scan = tmp_path / "sub-1_T2w.nii.gz"
+    nibabel.save(image, scan)
+    assert predict.main([str(scan), "--weights", "spots", "--out", str(tmp_path / "out")]) == 0
+    labels = nibabel.load(tmp_path / "out" / "sub-1_T2w_label-discs_dlabel.nii.gz")
+    np.testing.assert_allclose(labels.affine, image.affine, atol=1e-4)
+    values = np.asarray(labels.dataobj)
+    for level, place in zip(LEVELS, world, strict=True):
+        found = np.argwhere(values == level)
+        assert len(found) == 1
+        expected = apply_affine(np.linalg.inv(image.affine), place)
+        assert np.abs(found[0] - expected).max() <= 1.0
+
+
+def test_two_scans_of_one_name_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(predict, "load_labeller", lambda path, device: BrightSpots(path))
+    with pytest.raises(predict.UserError, match="two scans are called sub-1_T2w"):
+        predict.main(["a/sub-1_T2w.nii.gz", "b/sub-1_T2w.nii.gz", "--weights", "spots", "--out", str(tmp_path)])
+    with pytest.raises(predict.UserError, match="and not both"):
+        predict.main(["--weights", "spots"])
