@@ -16,9 +16,9 @@ $(ENV)/installed: requirements.txt requirements-dev.txt
 # Synthetic people, slices, training, scores and pictures, and the labels of a scan; at most ten minutes on two cores.
 demo: install
 	rm -rf phantoms dataset/demo $(DEMO)
-	$(RUN) make_phantom.py --subjects 48 --out phantoms --jobs 2
+	$(RUN) make_phantom.py --subjects 60 --out phantoms --jobs 2
 	$(RUN) prepare_spinegeneric.py --data phantoms --out dataset/demo --jobs 2
-	$(RUN) train.py --data dataset/demo --out $(DEMO) --features 48 --epochs 14
+	$(RUN) train.py --data dataset/demo --out $(DEMO) --features 48 --epochs 36
 	$(RUN) evaluate.py --weights $(DEMO)
 	$(RUN) predict.py phantoms/sub-phantom001/anat/*.nii.gz --weights $(DEMO) --out $(DEMO)/predictions
 	@echo

@@ -1,5 +1,7 @@
 """Charts of a training and of an evaluation."""
 
+import textwrap
+
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -64,12 +66,22 @@ def error_by_group(rows, group_of, title, path):
     """Draw the distances in mm as boxes, by a group of the scans such as their contrast."""
     groups = sorted({group_of(row.case) for row in rows})
     errors = [[r.error for r in rows if group_of(r.case) == group and np.isfinite(r.error)] for group in groups]
-    figure, (axis,) = axes_of(max(4.0, 1.3 * len(groups) + 1.5))
-    style = {"color": "black", "lw": 1.4}
-    axis.boxplot(errors, widths=0.5, medianprops=style, flierprops={"marker": "o", "ms": 3, "mec": GREY})
-    labels = [f"{group or 'not told'}\nN={len(values)}" for group, values in zip(groups, errors, strict=True)]
-    axis.set_xticks(range(1, len(groups) + 1), labels, fontsize=8)
-    axis.set(ylabel="distance to target, mm", title=title, ylim=(0, None))
+    labels = [f"{textwrap.shorten(group, 70)}, N={len(values)}" for group, values in zip(groups, errors, strict=True)]
+    figure, (axis,) = axes_of(7.5, 0.6 * len(groups) + 1.4)
+    # Lying boxes leave room for long names.
+    axis.boxplot(
+        errors,
+        orientation="horizontal",
+        widths=0.5,
+        medianprops={"color": "black", "lw": 1.4},
+        flierprops={"marker": "o", "ms": 3, "mec": GREY},
+    )
+    axis.set_yticks(range(1, len(groups) + 1), [textwrap.fill(label, 34) for label in labels], fontsize=8)
+    axis.grid(axis="x", color="#DDDDDD", lw=0.6)
+    axis.grid(axis="y", visible=False)
+    axis.axvline(10, color=GREY, lw=0.8, ls="--")
+    axis.set(xlabel="distance to target, mm", title=title, xlim=(0, None))
+    axis.invert_yaxis()
     save(figure, path)
 
 

@@ -136,7 +136,7 @@ def glow(axis, heatmap, shape, cmap="inferno", strength=0.75):
     """Lay a map (h, w) in 0..1 over a slice (H, W) that is shown already: the higher, the less see-through."""
     rows, columns = heatmap.shape
     extent = (-0.5, 4 * columns - 0.5, 4 * rows - 0.5, -0.5)
-    value = np.clip(heatmap, 0, 1).astype(float)
+    value = np.sqrt(np.clip(heatmap, 0, 1).astype(float))  # narrow peaks stay visible
     axis.imshow(value, cmap=cmap, vmin=0, vmax=1, alpha=strength * value, extent=extent, interpolation="bilinear")
     axis.set_xlim(-0.5, shape[1] - 0.5)
     axis.set_ylim(shape[0] - 0.5, -0.5)
@@ -205,13 +205,13 @@ def convergence(frames, images, path, most=60):
         figure, axes = dark_panels(1, len(images), 2.6, " ")
         for axis, image, heatmap in zip(axes.flat, images, maps, strict=True):
             axis.imshow(image, cmap="gray", vmin=0, vmax=1)
-            glow(axis, heatmap, image.shape, strength=0.9)
+            glow(axis, heatmap, image.shape, "autumn", 1.0)
         told = f"mean error {error:.1f} mm" if np.isfinite(error) else "no disc identified yet"
         figure.suptitle(f"epoch {epoch}    {told}", color=INK, fontsize=10)
         buffer = io.BytesIO()
         figure.savefig(buffer, dpi=70, facecolor=PAPER)
         plt.close(figure)
-        pictures.append(Image.open(buffer).convert("RGB").quantize(64, dither=Image.Dither.NONE))
+        pictures.append(Image.open(buffer).convert("RGB").quantize(200, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE))
     with replace_file(path) as temporary:
         times = [160] * (len(pictures) - 1) + [2500]
         pictures[0].save(temporary, save_all=True, append_images=pictures[1:], duration=times, loop=0, optimize=True)
