@@ -211,7 +211,9 @@ def convergence(frames, images, path, most=60):
         buffer = io.BytesIO()
         figure.savefig(buffer, dpi=70, facecolor=PAPER)
         plt.close(figure)
-        pictures.append(Image.open(buffer).convert("RGB").quantize(200, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE))
+        pictures.append(
+            Image.open(buffer).convert("RGB").quantize(200, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+        )
     with replace_file(path) as temporary:
         times = [160] * (len(pictures) - 1) + [2500]
         pictures[0].save(temporary, save_all=True, append_images=pictures[1:], duration=times, loop=0, optimize=True)
