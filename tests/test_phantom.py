@@ -1,0 +1,91 @@
+"""Synthetic people: sizes, labels on the discs they name, and the same bytes for the same seed."""
+
+import nibabel
+import numpy as np
+import pytest
+
+import make_phantom
+from utils.bids import find_scans, participants
+from utils.canvas import CANAL_MAP, CORD, CORD_MAP, CSF, FAT, FIBRE, NUCLEUS, PIXEL_MM, WORN
+from utils.discs import TYPICAL_GAP_MM
+from utils.files import UserError
+from utils.phantom import draw_anatomy
+from utils.scan import read_discs
+from utils.synthesis import draw_volume
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_discs_run_down_at_typical_distances(seed):
+    anatomy = draw_anatomy(np.random.default_rng(seed))
+    gaps = np.linalg.norm(np.diff(anatomy.points[1:], axis=0), axis=1)
+    typical = np.array([TYPICAL_GAP_MM[level] for level in range(1, 25)])
+    assert (np.diff(anatomy.points[1:, 0]) > 0).all()
+    ratio = gaps / typical
+    assert 0.8 < ratio.mean() < 1.2
+    assert np.abs(ratio / ratio.mean() - 1).max() < 0.2
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_point_lies_between_its_disc_and_the_canal(seed):
+    anatomy = draw_anatomy(np.random.default_rng(seed))
+    for level in range(3, 26):
+        row, column = np.round(anatomy.points[level] / PIXEL_MM).astype(int)
+        front = anatomy.maps[CORD_MAP, row, column - int(9 / PIXEL_MM) : column]
+        behind = anatomy.maps[CANAL_MAP, row, column : column + int(9 / PIXEL_MM)]
+        assert {NUCLEUS, WORN, FIBRE} & set(front.tolist()), level
+        assert {CSF, FAT, CORD} & set(behind.tolist()), level
+
+
+def test_the_cord_ends_near_l1_l2():
+    ends = []
+    for seed in range(12):
+        anatomy = draw_anatomy(np.random.default_rng(seed))
+        rows = np.flatnonzero((anatomy.maps[CORD_MAP] == CORD).any(1)) * PIXEL_MM
+        ends.append(np.interp(rows.max(), anatomy.points[1:, 0], np.arange(1, 26)))
+    assert 20 < np.mean(ends) < 22 and np.ptp(ends) > 0.3
+
+
+def test_labels_lie_where_the_drawing_has_its_discs():
+    anatomy = draw_anatomy(np.random.default_rng(2))
+    anatomy.shift[:] = 7.0
+    field = (anatomy.points[20, 0] - 20, anatomy.points[25, 0] + 40)
+    volume = draw_volume(np.random.default_rng(0), anatomy, "T2w", field, (1.0, 0.8, 0.8))
+    assert volume.levels.tolist() == [20, 21, 22, 23, 24, 25]
+    # Distances between voxels in mm are those between points of the drawing, to the rounding of two voxels.
+    steps = np.diff(volume.voxels, axis=0) * [1.0, 0.8, 0.8]
+    drawn = np.diff(anatomy.points[20:26], axis=0)
+    assert np.abs(steps[:, 2] + drawn[:, 0]).max() <= 0.8  # head-foot runs upward
+    assert np.abs(steps[:, 1] + drawn[:, 1]).max() <= 0.8  # front-back runs forward
+    assert (steps[:, 0] == 0).all()
+
+
+def test_a_tree_like_that_of_spine_generic_with_the_same_bytes_twice(tmp_path):
+    for name, jobs in (("a", "1"), ("b", "2")):
+        make_phantom.main(["--subjects", "2", "--out", str(tmp_path / name), "--seed", "7", "--jobs", jobs])
+    first, second = (sorted(p for p in (tmp_path / name).rglob("*") if p.is_file()) for name in "ab")
+    assert [p.name for p in first] == [p.name for p in second]
+    assert all(a.read_bytes() == b.read_bytes() for a, b in zip(first, second, strict=True))
+    scans = find_scans(tmp_path / "a")
+    assert [scan.contrast for scan in scans] == ["T1w", "T2w"] * 2 and all(scan.label for scan in scans)
+    assert set(participants(tmp_path / "a")) == {"sub-phantom001", "sub-phantom002"}
+    for scan in scans:
+        image, labels = nibabel.load(scan.image), nibabel.load(scan.label)
+        assert image.shape == labels.shape
+        np.testing.assert_array_equal(image.affine, labels.affine)
+        levels, _, _ = read_discs(scan.label)
+        assert len(levels) == np.count_nonzero(labels.dataobj) >= 5
+    with pytest.raises(UserError, match="is not empty"):
+        make_phantom.main(["--subjects", "1", "--out", str(tmp_path / "a")])
+
+
+@pytest.mark.parametrize("codes", ["LAS", "PSR", "RPI"])
+def test_the_order_of_axes_does_not_move_the_discs(codes, tmp_path):
+    volume = draw_volume(
+        np.random.default_rng(0), draw_anatomy(np.random.default_rng(1)), "T1w", (150, 400), (3, 1, 1), (9, 4, 4)
+    )
+    labels = np.zeros(volume.data.shape, np.uint8)
+    labels[tuple(volume.voxels.T)] = volume.levels
+    make_phantom.save_volume(tmp_path / "a.nii.gz", labels, volume.affine, codes)
+    assert "".join(nibabel.aff2axcodes(nibabel.load(tmp_path / "a.nii.gz").affine)) == codes
+    _, world, _ = read_discs(tmp_path / "a.nii.gz")
+    np.testing.assert_allclose(world, nibabel.affines.apply_affine(volume.affine, volume.voxels), atol=1e-3)
