@@ -15,6 +15,7 @@ from utils.device import choose_device
 from utils.discs import name, parse_levels
 from utils.figures import attention_rows, dark_panels, save, truth_and_prediction
 from utils.files import UserError, run, save_json, save_text
+from utils.intervals import differences, intervals
 from utils.labeller import load_labeller
 from utils.metrics import Case, compare, confusion, id_verse, labelled_scores, published_scores
 from utils.sample import load_split, load_summary, load_table
@@ -27,7 +28,11 @@ ATTENTION = 4
 def build_parser():
     """Return the parser of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--weights", type=Path, required=True, help="a run's folder, or a checkpoint file")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--weights", type=Path, help="a run's folder, or a checkpoint file")
+    what.add_argument(
+        "--compare", type=Path, nargs=2, metavar="RUN", help="print the differences of two runs that were evaluated"
+    )
     parser.add_argument("--data", type=Path, help="prepared data (default: what the run was trained on)")
     parser.add_argument("--split", default="test", choices=("train", "val", "test"), help="samples to score")
     parser.add_argument(
@@ -116,7 +121,9 @@ def score(cases, levels, protocol, spacing):
         return {**scores, "without_leak": published_scores(cases, levels, spacing, leak=False)}
     rows = [row for case in cases for row in compare(case, levels)]
     hits, total = id_verse(cases, levels)
-    return {**labelled_scores(rows), "id_verse": hits / total if total else float("nan"), "id_verse_n": total}
+    limits = intervals((row.case.person, row.outcome, row.error) for row in rows)
+    verse = {"id_verse": hits / total if total else float("nan"), "id_verse_n": total}
+    return {**labelled_scores(rows), **verse, "n_persons": len({case.person for case in cases}), "interval_95": limits}
 
 
 def by_level(cases, levels, protocol, spacing):
@@ -168,6 +175,46 @@ def number(value):
 def share(value, part, whole):
     """Format a share with its numerator and denominator."""
     return f"{100 * value:.1f} ({part}/{whole})" if whole else "-"
+
+
+def interval_line(scores):
+    """Return the intervals of the whole split in one line."""
+    limits = scores["interval_95"]
+    shares = ", ".join(
+        f"{label} {100 * limits[key][0]:.1f} to {100 * limits[key][1]:.1f} %"
+        for key, label in (("identified", "identified"), ("fn_rate", "FN"), ("fp_rate", "FP"))
+    )
+    low, high = limits["dtt_mean"]
+    return f"95 % intervals over {scores['n_persons']} persons (bootstrap): {shares}, DTT {low:.2f} to {high:.2f} mm"
+
+
+def read_discs_csv(run):
+    """Return (person, outcome, error in mm) of each disc that an evaluation listed.
+
+    Raises
+    ------
+    UserError
+        If the run was not evaluated.
+    """
+    path = next((p for p in (run / "evaluation" / "discs.csv", run / "discs.csv") if p.is_file()), None)
+    if path is None:
+        raise UserError(f"{run} holds no evaluation: run evaluate.py --weights {run} first")
+    with open(path, newline="", encoding="utf-8") as table:
+        return [(row["person"], row["outcome"], float(row["error_mm"] or "nan")) for row in csv.DictReader(table)]
+
+
+def compare_runs(first, second):
+    """Print how two runs differ on the same persons, with 95 % intervals."""
+    try:
+        found = differences(read_discs_csv(first), read_discs_csv(second))
+    except ValueError as error:
+        raise UserError(f"{first} and {second} cannot be compared: {error}") from None
+    print(f"| | {first} | {second} | difference | 95 % interval |")
+    print("|---|---|---|---|---|")
+    for key, (one, two, change, (low, high)) in found.items():
+        scale, unit = (1, "mm") if key == "dtt_mean" else (100, "%")
+        cells = [f"{scale * value:.2f}" for value in (one, two)] + [f"{scale * change:+.2f}"]
+        print(f"| {key}, {unit} | " + " | ".join(cells) + f" | {scale * low:+.2f} to {scale * high:+.2f} |")
 
 
 def disc_rows(rows):
@@ -262,6 +309,9 @@ def overlay_sheet(shown, rows, path, title):
 def main(argv=None):
     """Evaluate, as the flags say."""
     args = build_parser().parse_args(argv)
+    if args.compare:
+        compare_runs(*args.compare)
+        return
     labeller = load_labeller(args.weights, choose_device(args.device))
     data, out, levels = settle(args, labeller)
     samples = load_split(data, args.split)
@@ -297,6 +347,8 @@ def main(argv=None):
     draw(out, cases, samples, predictions, rows, levels, groups, args.by)
     print(f"{args.split} split of {data}, levels {name(levels[0])} to {name(levels[-1])}, protocol {args.protocol}")
     print(table)
+    if args.protocol == "labelled":
+        print(interval_line(metrics["overall"]))
     print(f"metrics, discs and figures are in {out}")
 
 

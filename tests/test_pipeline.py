@@ -74,12 +74,16 @@ def test_a_resumed_training_equals_an_undisturbed_one(data, tmp_path, monkeypatc
         assert (tmp_path / "cut" / name).stat().st_size > 100
 
 
-def test_from_scans_to_labels(tree, data, tmp_path):
+def test_from_scans_to_labels(tree, data, tmp_path, capsys):
     out = tmp_path / "run"
     run_of(data, out, "--epochs", "1")
     evaluate.main(["--weights", str(out), "--data", str(data)])
     overall = json.loads((out / "evaluation" / "metrics.json").read_text())["overall"]
     assert overall["n_true"] > 0 and 0 <= overall["identified"] <= 1
+    evaluate.main(["--compare", str(out), str(out / "evaluation")])
+    assert "| fn_rate, % | 100.00 | 100.00 | +0.00 | +0.00 to +0.00 |" in capsys.readouterr().out
+    with pytest.raises(UserError, match="holds no evaluation"):
+        evaluate.main(["--compare", str(out), str(tmp_path)])
     scans = sorted(tree.glob("sub-*/anat/*.nii.gz"))
     given = tmp_path / "labels"
     assert predict.main(["--data", str(tree), "--weights", str(out), "--out", str(given)]) == 0

@@ -18,6 +18,14 @@ MODULES = sorted(
 )
 SCRIPTS = ("prepare_spinegeneric", "train", "evaluate", "predict", "make_phantom")
 
+MISTAKES = {
+    "prepare_spinegeneric": ["--data", "nowhere", "--out", "x"],
+    "train": ["--data", "nowhere", "--out", "x"],
+    "evaluate": ["--weights", "nowhere"],
+    "predict": ["scan.nii.gz", "--weights", "nowhere"],
+    "make_phantom": ["--subjects", "0", "--out", "x"],
+}
+
 
 def test_importing_does_nothing(tmp_path):
     code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import {', '.join(MODULES)}"
@@ -48,26 +56,14 @@ def test_flags_have_help_and_misspelt_ones_are_refused(script, capsys):
     parser = importlib.import_module(script).build_parser()
     assert all(action.help for action in parser._actions)
     assert not [action for action in parser._actions if action.type is bool]
-    required = [
-        a
-        for action in parser._actions
-        if action.required and action.option_strings
-        for a in (action.option_strings[0], "x")
-    ]
     with pytest.raises(SystemExit):
-        parser.parse_args([*required, "--no-such-flag"])
+        parser.parse_args([*MISTAKES[script], "--no-such-flag"])
     assert "unrecognized arguments: --no-such-flag" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_a_mistake_is_one_line_and_no_traceback(script, tmp_path):
-    arguments = {
-        "prepare_spinegeneric": ["--data", "nowhere", "--out", "x"],
-        "train": ["--data", "nowhere", "--out", "x"],
-        "evaluate": ["--weights", "nowhere"],
-        "predict": ["scan.nii.gz", "--weights", "nowhere"],
-        "make_phantom": ["--subjects", "0", "--out", "x"],
-    }[script]
+    arguments = MISTAKES[script]
     done = subprocess.run(
         [sys.executable, ROOT / f"{script}.py", *arguments], cwd=tmp_path, capture_output=True, text=True
     )

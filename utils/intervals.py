@@ -1,0 +1,106 @@
+"""95 % intervals of scores by the bootstrap over persons (Efron and Tibshirani 1993), of a run or of two compared.
+
+Discs of one person, and a person's two scans, are not independent: whole persons are drawn.
+"""
+
+import numpy as np
+
+SHARES = {
+    # share: what counts as a hit, and over what
+    "identified": (("identified",), ("identified", "far", "missed")),
+    "fn_rate": (("far", "missed"), ("identified", "far", "missed")),
+    "fp_rate": (("far", "extra", "wrong level"), ("identified", "far", "extra", "wrong level")),
+}
+DRAWS = 4000
+
+
+def person_sums(discs):
+    """Add up, for each person, what the scores are made of.
+
+    Parameters
+    ----------
+    discs : iterable of (person, outcome, error in mm)
+        One a true or predicted disc, with the outcomes of `utils.metrics.compare`.
+
+    Returns
+    -------
+    persons : list of str
+        In alphabetical order.
+    sums : dict
+        Score to a (persons, 2) array: numerator and denominator.
+    """
+    discs = list(discs)
+    persons = sorted({person for person, _, _ in discs})
+    place = {person: index for index, person in enumerate(persons)}
+    sums = {key: np.zeros((len(persons), 2)) for key in (*SHARES, "dtt_mean")}
+    for person, outcome, error in discs:
+        for key, (hits, whole) in SHARES.items():
+            sums[key][place[person]] += (outcome in hits, outcome in whole)
+        if outcome == "identified":
+            sums["dtt_mean"][place[person]] += (error, 1)
+    return persons, sums
+
+
+def _draw(persons, seed):
+    """Return how often each person is taken in each draw, (DRAWS, persons)."""
+    return np.random.default_rng(seed).multinomial(persons, np.full(persons, 1 / persons), size=DRAWS)
+
+
+def _ratio(times, sums):
+    total = times @ sums
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return total[..., 0] / total[..., 1]
+
+
+def _limits(values):
+    values = values[np.isfinite(values)]
+    return [float(limit) for limit in np.percentile(values, [2.5, 97.5])] if len(values) else [np.nan, np.nan]
+
+
+def intervals(discs, seed=0):
+    """Return the 95 % interval [low, high] of each score; NaN where it is not defined.
+
+    Parameters
+    ----------
+    discs : iterable of (person, outcome, error in mm)
+    seed : int
+
+    Returns
+    -------
+    dict
+        ``identified``, ``fn_rate``, ``fp_rate`` and ``dtt_mean`` to [low, high].
+    """
+    persons, sums = person_sums(discs)
+    if not persons:
+        return {key: [np.nan, np.nan] for key in sums}
+    times = _draw(len(persons), seed)
+    return {key: _limits(_ratio(times, values)) for key, values in sums.items()}
+
+
+def differences(first, second, seed=0):
+    """Compare two runs on the same persons, pair by pair.
+
+    Parameters
+    ----------
+    first, second : iterables of (person, outcome, error in mm)
+    seed : int
+
+    Returns
+    -------
+    dict
+        Score to (first, second, second - first, [low, high] of the difference).
+
+    Raises
+    ------
+    ValueError
+        If the runs were not scored on the same persons.
+    """
+    (people, a), (others, b) = person_sums(first), person_sums(second)
+    if people != others:
+        raise ValueError("they were not scored on the same persons")
+    times, once = _draw(len(people), seed), np.ones(len(people))
+    result = {}
+    for key in a:
+        one, two = float(_ratio(once, a[key])), float(_ratio(once, b[key]))
+        result[key] = (one, two, two - one, _limits(_ratio(times, b[key]) - _ratio(times, a[key])))
+    return result
