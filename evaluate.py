@@ -10,15 +10,25 @@ from pathlib import Path
 
 import numpy as np
 
-from utils.charts import confusion_matrix, cumulative, error_by_group, error_by_level
+from utils.charts import confusion_matrix, cumulative, error_by_group, error_by_level, reliability_diagram
 from utils.device import choose_device
 from utils.discs import name, parse_levels
 from utils.figures import attention_rows, dark_panels, save, truth_and_prediction
 from utils.files import UserError, run, save_json, save_text
 from utils.intervals import differences, intervals
 from utils.labeller import load_labeller
-from utils.metrics import Case, compare, confusion, id_verse, labelled_scores, published_scores
+from utils.metrics import Case, compare, confusion, id_verse, labelled_scores, published_scores, shifted_scans
 from utils.sample import load_split, load_summary, load_table
+from utils.tables import (
+    comparison_table,
+    disc_rows,
+    interval_line,
+    labelled_table,
+    published_table,
+    read_discs_csv,
+    windows_table,
+)
+from utils.windows import PLACES, windows_of
 
 A_SHEET = 8  # scans on a sheet of overlays
 WORST = 8
@@ -47,6 +57,13 @@ def build_parser():
         default="contrast",
         metavar="COLUMN",
         help="group scans by contrast, source or a column of participants.tsv",
+    )
+    parser.add_argument(
+        "--windows", type=int, nargs="+", default=[], metavar="DISCS",
+        help="also score scans cut to so many discs at the neck, the chest and the loin",
+    )  # fmt: skip
+    parser.add_argument(
+        "--no-search", action="store_true", help="take the maximum of each heatmap, to see what the search is worth"
     )
     parser.add_argument("--out", type=Path, help="folder of the results (default: evaluation/ in the run's folder)")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU where there is one)")
@@ -98,22 +115,6 @@ def groups_of(data, samples, column):
     return {scan: str(group or "not told") for scan, group in groups.items()}
 
 
-def make_case(sample, prediction):
-    """Put truth and prediction of a scan side by side, in mm."""
-    return Case(
-        sample.name,
-        sample.person,
-        sample.contrast,
-        sample.source,
-        sample.levels,
-        sample.points * sample.spacing,
-        prediction.levels,
-        prediction.points * sample.spacing,
-        prediction.confidence,
-        sample.states,
-    )
-
-
 def score(cases, levels, protocol, spacing):
     """Return the scores of scans by a protocol, as a dict."""
     if protocol == "published":
@@ -123,84 +124,18 @@ def score(cases, levels, protocol, spacing):
     hits, total = id_verse(cases, levels)
     limits = intervals((row.case.person, row.outcome, row.error) for row in rows)
     verse = {"id_verse": hits / total if total else float("nan"), "id_verse_n": total}
-    return {**labelled_scores(rows), **verse, "n_persons": len({case.person for case in cases}), "interval_95": limits}
+    return {
+        **labelled_scores(rows),
+        **verse,
+        "n_persons": len({case.person for case in cases}),
+        "interval_95": limits,
+        "shifted_scans": shifted_scans(cases, levels),
+    }
 
 
 def by_level(cases, levels, protocol, spacing):
     """Return the scores of each level by itself."""
     return {str(level): score(cases, [level], protocol, spacing) for level in levels}
-
-
-def table_of(metrics, by, protocol):
-    """Return the table of results as Markdown."""
-    head = ["", "scans", "discs", "DTT mean (SD), mm", "median", "95th", "FN %", "FP %"]
-    head += ["identified %", "scans all right"] if protocol == "labelled" else ["FN, FP % without the leak"]
-    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
-    for label, scores in [*metrics[f"by_{by}"].items(), ("all", metrics["overall"])]:
-        cells = [
-            label,
-            scores["n_scans"],
-            scores["n_true"],
-            f"{number(scores['dtt_mean'])} ({number(scores['dtt_sd'])}), N={scores['dtt_n']}",
-            number(scores["dtt_median"]),
-            number(scores["dtt_p95"]),
-        ]
-        if protocol == "labelled":
-            missed, false = (
-                scores["n_missed"] + scores["n_far"],
-                scores["n_far"] + scores["n_extra"] + scores["n_wrong_level"],
-            )
-            cells += [
-                share(scores["fn_rate"], missed, scores["n_true"]),
-                share(scores["fp_rate"], false, scores["n_pred"]),
-                share(scores["identified"], scores["n_identified"], scores["n_true"]),
-                f"{round(scores['scans_all_right'] * scores['n_scans'])}/{scores['n_scans']}",
-            ]
-        else:
-            fair = scores["without_leak"]
-            cells += [
-                share(scores["fn_rate"], scores["n_missed"], scores["n_true"]),
-                share(scores["fp_rate"], scores["n_false"], scores["n_true"]),
-                f"{100 * fair['fn_rate']:.1f}, {100 * fair['fp_rate']:.1f}",
-            ]
-        lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
-    return "\n".join(lines)
-
-
-def number(value):
-    """Format a distance."""
-    return f"{value:.2f}" if np.isfinite(value) else "-"
-
-
-def share(value, part, whole):
-    """Format a share with its numerator and denominator."""
-    return f"{100 * value:.1f} ({part}/{whole})" if whole else "-"
-
-
-def interval_line(scores):
-    """Return the intervals of the whole split in one line."""
-    limits = scores["interval_95"]
-    shares = ", ".join(
-        f"{label} {100 * limits[key][0]:.1f} to {100 * limits[key][1]:.1f} %"
-        for key, label in (("identified", "identified"), ("fn_rate", "FN"), ("fp_rate", "FP"))
-    )
-    low, high = limits["dtt_mean"]
-    return f"95 % intervals over {scores['n_persons']} persons (bootstrap): {shares}, DTT {low:.2f} to {high:.2f} mm"
-
-
-def read_discs_csv(run):
-    """Return (person, outcome, error in mm) of each disc that an evaluation listed.
-
-    Raises
-    ------
-    UserError
-        If the run was not evaluated.
-    """
-    path = next((p for p in (run / "evaluation" / "discs.csv", run / "discs.csv") if p.is_file()), None)
-    if path is None:
-        raise UserError(f"{run} holds no evaluation: run evaluate.py --weights {run} first")
-    with open(path, newline="", encoding="utf-8") as table:
-        return [(row["person"], row["outcome"], float(row["error_mm"] or "nan")) for row in csv.DictReader(table)]
 
 
 def compare_runs(first, second):
@@ -209,57 +144,7 @@ def compare_runs(first, second):
         found = differences(read_discs_csv(first), read_discs_csv(second))
     except ValueError as error:
         raise UserError(f"{first} and {second} cannot be compared: {error}") from None
-    print(f"| | {first} | {second} | difference | 95 % interval |")
-    print("|---|---|---|---|---|")
-    for key, (one, two, change, (low, high)) in found.items():
-        scale, unit = (1, "mm") if key == "dtt_mean" else (100, "%")
-        cells = [f"{scale * value:.2f}" for value in (one, two)] + [f"{scale * change:+.2f}"]
-        print(f"| {key}, {unit} | " + " | ".join(cells) + f" | {scale * low:+.2f} to {scale * high:+.2f} |")
-
-
-def disc_rows(rows):
-    """Return the rows of discs.csv, in mm."""
-    columns = [
-        "scan",
-        "person",
-        "contrast",
-        "source",
-        "level",
-        "name",
-        "outcome",
-        "error_mm",
-        "error_si_mm",
-        "confidence",
-        "true_row_mm",
-        "true_col_mm",
-        "row_mm",
-        "col_mm",
-    ]
-
-    def cells(values):
-        return [
-            "" if values is None or not np.isfinite(v) else f"{v:.3f}"
-            for v in (values if values is not None else [0, 0])
-        ]
-
-    table = [columns]
-    for row in rows:
-        case = row.case
-        table.append(
-            [
-                case.name,
-                case.person,
-                case.contrast,
-                case.source,
-                row.level,
-                name(row.level),
-                row.outcome,
-                *cells([row.error, row.error_si, row.confidence]),
-                *cells(row.true),
-                *cells(row.found),
-            ]
-        )
-    return table
+    print(comparison_table(str(first), str(second), found))
 
 
 def draw(out, cases, samples, predictions, rows, levels, groups, by):
@@ -267,6 +152,7 @@ def draw(out, cases, samples, predictions, rows, levels, groups, by):
     error_by_level(rows, levels, out / "error_by_level.png")
     error_by_group(rows, lambda case: groups[case.name], f"error by {by}", out / f"error_by_{by}.png")
     cumulative(rows, out / "error_cumulative.png")
+    reliability_diagram(rows, out / "reliability.png")
     confusion_matrix(confusion(cases, levels), levels, out / "confusion.png")
     shown = list(zip(cases, samples, predictions, strict=True))
     for first in range(0, len(shown), A_SHEET):
@@ -280,7 +166,7 @@ def draw(out, cases, samples, predictions, rows, levels, groups, by):
     worst = sorted(shown, key=lambda item: -cost[item[0].name])[:WORST]
     overlay_sheet(worst, rows, out / "worst_cases.png", "the worst cases, worst first")
     panels = [
-        (s.name, s.image, p.attention, s.spacing)
+        (s.name, s.slabs[p.slab].astype(np.float32), p.attention, s.spacing)
         for s, p in zip(samples, predictions, strict=True)
         if p.attention is not None
     ]
@@ -299,10 +185,17 @@ def overlay_sheet(shown, rows, path, title):
     """Draw scans with their true and predicted discs."""
     columns = min(4, len(shown))
     figure, axes = dark_panels(-(-len(shown) // columns), columns, 3.8, title)
-    for axis, (case, sample, _) in zip(axes.flat, shown, strict=False):
+    for axis, (case, sample, prediction) in zip(axes.flat, shown, strict=False):
         own = [row for row in rows if row.case is case]
         right, true = sum(row.outcome == "identified" for row in own), sum(row.true is not None for row in own)
-        truth_and_prediction(axis, case, sample.image, sample.spacing, own, f"{case.name}: {right} of {true}")
+        truth_and_prediction(
+            axis,
+            case,
+            sample.slabs[prediction.slab].astype(np.float32),
+            sample.spacing,
+            own,
+            f"{case.name}: {right} of {true}",
+        )
     save(figure, path)
 
 
@@ -314,10 +207,12 @@ def main(argv=None):
         return
     labeller = load_labeller(args.weights, choose_device(args.device))
     data, out, levels = settle(args, labeller)
+    labeller.searching = not args.no_search
     samples = load_split(data, args.split)
     groups = groups_of(data, samples, args.by)
-    predictions = labeller.label([sample.image for sample in samples])
-    cases = [make_case(sample, prediction) for sample, prediction in zip(samples, predictions, strict=True)]
+    predictions = [labeller.label(sample.slabs, sample.offsets) for sample in samples]
+    cases = [Case.of(sample, prediction) for sample, prediction in zip(samples, predictions, strict=True)]
+    on_plane = [Case.of(sample, labeller.label(sample.image[None])) for sample in samples]
     rows = [row for case in cases for row in compare(case, levels)]
 
     def scores_by(group_of):
@@ -333,12 +228,17 @@ def main(argv=None):
         "split": args.split,
         "protocol": args.protocol,
         "levels": levels,
+        "search": labeller.searching,
+        "threshold": labeller.calibration.threshold,
         "overall": score(cases, levels, args.protocol, labeller.resolution),
+        "on_labels_plane": score(on_plane, levels, args.protocol, labeller.resolution),
         "by_contrast": scores_by(lambda case: case.contrast),
         "by_level": by_level(cases, levels, args.protocol, labeller.resolution),
         f"by_{args.by}": scores_by(lambda case: groups[case.name]),
     }
-    table = table_of(metrics, args.by, args.protocol)
+    table = (published_table if args.protocol == "published" else labelled_table)(
+        {**metrics[f"by_{args.by}"], "all": metrics["overall"], "all, on the labels' plane": metrics["on_labels_plane"]}
+    )
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(disc_rows(rows))
     save_text(out / "discs.csv", text.getvalue())
@@ -349,7 +249,23 @@ def main(argv=None):
     print(table)
     if args.protocol == "labelled":
         print(interval_line(metrics["overall"]))
+    if args.windows:
+        windows = windows_table(label_windows(labeller, samples, args.windows, levels))
+        save_text(out / "windows.md", f"{windows}\n")
+        print(f"scans cut to a few discs:\n{windows}")
     print(f"metrics, discs and figures are in {out}")
+
+
+def label_windows(labeller, samples, counts, levels):
+    """Label scans cut to a few discs; returns {(place, count): rows} where there is such a window."""
+    found = {}
+    for place in PLACES:
+        for count in counts:
+            cuts = windows_of(samples, count, place)
+            cases = [Case.of(sample, labeller.label(sample.slabs, sample.offsets)) for sample in cuts]
+            if cases:
+                found[place, count] = [row for case in cases for row in compare(case, levels)]
+    return found
 
 
 if __name__ == "__main__":

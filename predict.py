@@ -22,7 +22,7 @@ from utils.discs import name
 from utils.figures import prediction_picture
 from utils.files import UserError, run, save_json, save_text
 from utils.labeller import load_labeller
-from utils.scan import ScanError, normalise, read_scan, sagittal, write_discs
+from utils.scan import ScanError, normalise, read_scan, sagittal, slab_offsets, write_discs
 
 TOOL = "disc-labels"
 COLUMNS = ("scan", "level", "name", "confidence", "i", "j", "k", "x_mm", "y_mm", "z_mm")
@@ -105,10 +105,11 @@ def label_scan(job, labeller):
     if not ours(labels, sidecar):
         raise UserError(f"{labels} was not written by this tool and is left as it is: give another --out")
     scan = read_scan(job.image)
-    images, plane = sagittal(scan, labeller.resolution)
-    image = normalise(images[0])
-    found = labeller.label([image])[0]
-    world = plane.to_world(found.points)
+    offsets = slab_offsets(scan)
+    images, plane = sagittal(scan, labeller.resolution, offsets=offsets)
+    slabs = np.stack([normalise(image) for image in images])
+    found = labeller.label(slabs, offsets)
+    world = plane.to_world(found.points, found.across)
     # A disc whose place rounds to a voxel beyond the edge is put on the edge.
     voxels = np.clip(scan.to_voxel(world), 0, np.array(scan.data.shape) - 1)
     discs = [
@@ -132,11 +133,12 @@ def label_scan(job, labeller):
             },
             "Sources": [job.image.name],
             "Resolution_mm": labeller.resolution,
+            "MarginToShiftedChain": round(found.margin, 2),
             "Discs": discs,
         },
     )
     write_discs(labels, scan, found.levels, world)
-    prediction_picture(image, found, plane.spacing, picture, job.stem.name)
+    prediction_picture(slabs[found.slab], found, plane.spacing, picture, job.stem.name)
     return [[job.stem.name, d["level"], d["name"], d["confidence"], *d["voxel"], *d["world_mm"]] for d in discs]
 
 

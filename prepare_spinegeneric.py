@@ -24,7 +24,7 @@ from utils.figures import preview
 from utils.files import UserError, run, save_json, save_text
 from utils.heatmaps import render
 from utils.sample import Sample, level_states, load_sample, save_sample
-from utils.scan import ScanError, normalise, read_discs, read_scan, sagittal
+from utils.scan import ScanError, normalise, read_discs, read_scan, sagittal, slab_offsets
 
 SPLITS = ("train", "val", "test")
 PREVIEWED = 12  # slices a preview sheet
@@ -98,7 +98,7 @@ def prepare_scan(scan, source, settings):
     except ScanError as error:
         return f"image: {error}"
     images, plane = sagittal(image, settings.resolution, through=world)
-    points, _ = plane.to_pixel(world)
+    points, across = plane.to_pixel(world)
     if (np.diff(points[:, 0]) <= 0).any():
         below = int(np.argmax(np.diff(points[:, 0]) <= 0))
         return f"labels: {name(levels[below + 1])} does not lie below {name(levels[below])}"
@@ -109,17 +109,14 @@ def prepare_scan(scan, source, settings):
     wanted = np.isin(levels, settings.levels)
     if not wanted.any():
         return "labels: none of its discs is among the levels asked for"
+    # What a prediction sees, which has no labels to find the plane by.
+    offsets = slab_offsets(image)
+    slabs, middle = sagittal(image, settings.resolution, offsets=offsets)
+    offsets = offsets + (middle.origin - plane.origin) @ plane.across
     sample = Sample(
-        scan.name,
-        scan.person,
-        scan.contrast,
-        source,
-        normalise(images[0]),
-        points[wanted],
-        levels[wanted],
-        states,
-        plane,
-    )
+        scan.name, scan.person, scan.contrast, source, normalise(images[0]), points[wanted], levels[wanted], states,
+        across[wanted], plane, np.stack([normalise(slab) for slab in slabs]), offsets,
+    )  # fmt: skip
     file = Path("samples") / f"{scan.name}.npz"
     save_sample(settings.folder / file, sample, heatmaps_of(sample, settings.levels, settings.sigma))
     shape = {"height": plane.shape[0], "width": plane.shape[1]}

@@ -19,7 +19,7 @@ from models import MODELS, build_model
 from utils.charts import curves
 from utils.checkpoint import FORMAT, code_version, load_checkpoint, save_checkpoint
 from utils.device import choose_device
-from utils.engine import better, train_epoch, validate, validation_loss
+from utils.engine import better, calibrate, train_epoch, validate, validation_loss
 from utils.figures import convergence
 from utils.files import UserError, run, save_json, save_text
 from utils.labeller import Labeller
@@ -151,7 +151,7 @@ def main(argv=None):
         "format": FORMAT, "model": model, "levels": levels, "resolution": summary["resolution"],
         "output": "logits" if recipe["loss"] == "focal" else "heatmaps",
         "prior": learn_prior([(s.points * s.spacing, s.levels) for s in train_samples]).to_dict(),
-        "epoch": 0, "best": None, "log": [], "frames": [],
+        "calibration": None, "epoch": 0, "best": None, "log": [], "frames": [],
         "data": str(args.data), "args": settings, "version": code_version(),
     }  # fmt: skip
     if args.resume:
@@ -180,6 +180,7 @@ def main(argv=None):
             })  # fmt: skip
             state["frames"].append(frame(epoch, distance, predictions[:SHOWN]))
             save(args.out, state, network, optimizer, scheduler, (identified, distance))
+    finish(args.out, val_samples, device)
     draw(args.out, state, val_samples[:SHOWN])
     share, distance = state["best"]
     print(f"best on validation: {100 * share:.1f} % identified, {distance:.2f} mm; see {args.out}")
@@ -201,6 +202,13 @@ def save(out, state, network, optimizer, scheduler, score):
     save_checkpoint(
         out / "last.pt", {**state, "optimizer": optimizer.state_dict(), "scheduler": scheduler.state_dict()}
     )
+
+
+def finish(out, samples, device):
+    """Calibrate the confidence of the best epoch on the validation split, and keep it in ``best.pt``."""
+    checkpoint = load_checkpoint(out)
+    calibration = calibrate(Labeller(checkpoint, out, device), samples)
+    save_checkpoint(out / "best.pt", {**checkpoint, "calibration": calibration.to_dict()})
 
 
 def draw(out, state, samples):

@@ -113,7 +113,7 @@ def main(argv=None):
     # A neck and a loin, so that all regions are seen.
     neck = next((s for s in samples if s.levels.min() <= 3 and len(s.levels) < 16), samples[0])
     loin = next((s for s in samples if s.levels.max() == 25 and len(s.levels) < 16), samples[-1])
-    predictions = labeller.label([neck.image, loin.image])
+    predictions = [labeller.label(sample.slabs, sample.offsets) for sample in (neck, loin)]
     draw_example([neck, loin], predictions, DOCS / "example.png")
     draw_method(loin, predictions[1], DOCS / "method.png")
     print(f"example.png and method.png are in {DOCS}")

@@ -21,7 +21,8 @@ def case(name, true, found, unknown=(), outside=()):
     states[list(unknown)] = -1
     true_levels, true_points = places(true)
     levels, points = places(found)
-    return Case(name, name, "T2w", "", true_levels, true_points, levels, points, np.ones(len(levels)), states)
+    sure, beside, across = np.ones(len(levels)), np.zeros(len(true_levels)), np.full(len(levels), 4.0)
+    return Case(name, name, "T2w", "", true_levels, true_points, levels, points, sure, states, beside, across)
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ def test_a_released_checkpoint_labels_slices(tmp_path):
     torch.save({"epoch": 3, "model_weights": {f"module.{k}": v for k, v in network.state_dict().items()}}, path)
     labeller = load_labeller(path, torch.device("cpu"))
     assert labeller.levels == tuple(range(2, 13))
-    prediction = labeller.label([np.zeros((100, 70), np.float32)])[0]
+    prediction = labeller.label(np.zeros((3, 100, 70), np.float32), [-6.0, 0.0, 6.0])
     assert prediction.heatmaps.shape == (11, 25, 18) and prediction.attention.shape == (25, 18)
 
 

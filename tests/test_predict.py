@@ -23,14 +23,13 @@ class BrightSpots:
     def __init__(self, source):
         self.source = source
 
-    def label(self, images):
-        """Return a prediction an image."""
-        found = []
-        for image in images:
-            # Normalising cuts the tops of the spots off: smoothing gives them one again.
-            points = peak_local_max(gaussian(image, 3), min_distance=5, num_peaks=3).astype(float)
-            found.append(Prediction(LEVELS, points[np.argsort(points[:, 0])], np.ones(3), np.zeros((3, 4, 4)), None))
-        return found
+    def label(self, slabs, offsets):
+        """Return the spots of the middle slab."""
+        middle, sure = int(np.argmin(np.abs(offsets))), np.ones(3)
+        # Normalising cuts the tops of the spots off: smoothing gives them one again.
+        points = peak_local_max(gaussian(slabs[middle], 3), min_distance=5, num_peaks=3).astype(float)
+        points = points[np.argsort(points[:, 0])]
+        return Prediction(LEVELS, points, np.zeros(3), sure, sure, sure, 5.0, np.zeros((3, 4, 4)), None, middle)
 
 
 def spots(voxel, tilt):

@@ -21,7 +21,9 @@ def lumbar(shape=(240, 120), top=60.0):
     plane = Plane(np.zeros(3), np.array([0, 0, -1.0]), np.array([0, -1.0, 0]), np.array([1.0, 0, 0]), shape)
     image = np.random.default_rng(0).random(shape).astype(np.float32)
     states = level_states(points, levels, shape, 1.0)
-    return Sample("sub-1_T2w", "sub-1", "T2w", "here", image, points, levels, states, plane)
+    return Sample(
+        "sub-1_T2w", "sub-1", "T2w", "here", image, points, levels, states, np.zeros(5), plane, image[None], np.zeros(1)
+    )
 
 
 def test_names_and_regions():

@@ -4,9 +4,25 @@ import itertools
 
 import numpy as np
 import pytest
+import torch
 
+from models import build_model
 from utils.discs import TYPICAL_GAP_MM
-from utils.skeleton import DOUBT, END_PRICE, MISSING_PRICE, MOST_MISSING, SIZE_SD, Prior, learn_prior, search
+from utils.labeller import Labeller
+from utils.skeleton import (
+    DOUBT,
+    END_PRICE,
+    MISSING_PRICE,
+    MOST_MISSING,
+    SIZE_SD,
+    SIZES,
+    Chain,
+    Prior,
+    chain_score,
+    learn_prior,
+    search,
+    shift_margin,
+)
 
 LEVELS = [20, 21, 22, 23, 24, 25]
 
@@ -56,15 +72,24 @@ def test_search_equals_brute_force(seed):
     for place in spine:
         count = rng.integers(0, 4)
         candidates.append((place + rng.normal(0, 14, (count, 2)), rng.uniform(0.02, 1.0, count)))
-    best = 0.0
+    best, weights = 0.0, [({}, 1.0)]
     for picks in itertools.product(*[range(-1, len(points)) for points, _ in candidates]):
         chain = {level: pick for level, pick in zip(levels, picks, strict=True) if pick >= 0}
         if chain:
-            best = max(best, max(score_of(chain, candidates, levels, prior, extent, size) for size in sizes))
-    chain, score = search(candidates, levels, prior, extent, sizes)
-    assert score == pytest.approx(best)
-    if chain:
-        assert max(score_of(chain, candidates, levels, prior, extent, size) for size in sizes) == pytest.approx(best)
+            scores = [score_of(chain, candidates, levels, prior, extent, size) for size in sizes]
+            best = max(best, *scores)
+            weights.append((chain, np.exp(scores).sum()))
+    found = search(candidates, levels, prior, extent, sizes)
+    assert found.score == pytest.approx(best)
+    if found.picks:
+        again = max(score_of(found.picks, candidates, levels, prior, extent, size) for size in sizes)
+        assert again == pytest.approx(best)
+        taken = [(candidates[levels.index(level)], pick) for level, pick in found.picks.items()]
+        points, evidence = (np.array([field[k][pick] for field, pick in taken]) for k in (0, 1))
+        assert chain_score(points, evidence, list(found.picks), prior, extent, sizes) == pytest.approx(best)
+    for level, pick in found.picks.items():
+        share = sum(weight for chain, weight in weights if chain.get(level) == pick) / sum(w for _, w in weights)
+        assert found.share[level] == pytest.approx(share)
 
 
 def test_a_chain_with_a_missing_and_a_false_disc_is_found():
@@ -72,7 +97,7 @@ def test_a_chain_with_a_missing_and_a_false_disc_is_found():
     candidates = [(place[None], np.array([0.9])) for place in spine]
     candidates[2] = (np.zeros((0, 2)), np.zeros(0))  # L2-L3 was not seen
     candidates[4] = (np.array([[40.0, 20.0], spine[4]]), np.array([0.95, 0.6]))  # a stronger one, far off
-    chain, _ = search(candidates, LEVELS, learn_prior([]), (300, 200))
+    chain = search(candidates, LEVELS, learn_prior([]), (300, 200)).picks
     assert chain == {20: 0, 21: 0, 23: 0, 24: 1, 25: 0}
 
 
@@ -80,13 +105,13 @@ def test_a_chain_with_a_missing_and_a_false_disc_is_found():
 def test_nothing_usable_gives_no_disc(value):
     candidates = [(np.array([[10.0, 10.0]]), np.array([value if value == 0 else np.nan])) for _ in LEVELS]
     candidates[0] = (np.array([[value or np.nan, 10.0]]), np.array([0.9]))
-    assert search(candidates, LEVELS, learn_prior([]), (300, 200)) == ({}, 0.0)
+    assert search(candidates, LEVELS, learn_prior([]), (300, 200)) == Chain({}, 0.0, {})
 
 
 def test_one_disc_and_a_tie_are_answers():
     empty = (np.zeros((0, 2)), np.zeros(0))
     one = [empty, (np.array([[50.0, 50.0], [50.0, 50.0]]), np.array([0.9, 0.9]))] + [empty] * 4
-    assert list(search(one, LEVELS, learn_prior([]), (300, 200))[0]) == [21]
+    assert list(search(one, LEVELS, learn_prior([]), (300, 200)).picks) == [21]
 
 
 def test_prior_is_learned_relative_to_size_and_kept_in_plain_values():
@@ -98,14 +123,36 @@ def test_prior_is_learned_relative_to_size_and_kept_in_plain_values():
     np.testing.assert_array_equal(again.covariance, prior.covariance)
 
 
+def test_the_margin_tells_a_chain_from_its_shifted_one():
+    spine, prior, extent = straight(LEVELS[1:-1]), learn_prior([]), (300, 200)
+    levels = np.array(LEVELS[1:-1])
+    sure = np.full(4, 0.9)
+    score = chain_score(spine, sure, levels, prior, extent)
+    # The heatmaps of one level higher show as much: the geometry alone speaks, and that hardly.
+    higher = {level: sure if level < 24 else np.full(4, 1e-3) for level in [20, *LEVELS, 26]}
+    alike = shift_margin(spine, levels, higher, score, prior, extent)
+    assert alike == pytest.approx(score - chain_score(spine, sure, levels - 1, prior, extent))
+    # Now they show a tenth for every other name: log(9) for each of four discs more.
+    clear = shift_margin(spine, levels, {level: np.full(4, 0.1) for level in range(1, 26)}, score, prior, extent)
+    others = max(chain_score(spine, sure, levels + step, prior, extent) for step in (-1, 1))
+    assert clear == pytest.approx(score - others + 4 * np.log(9))
+    assert np.isnan(shift_margin(np.zeros((0, 2)), np.zeros(0, int), {}, 0.0, prior, extent))
+
+
 def test_no_output_has_discs_out_of_order_or_too_close():
-    rng = np.random.default_rng(1)
-    prior = learn_prior([])
-    levels = list(range(2, 26))
-    for _ in range(40):
-        candidates = [(rng.uniform(0, 400, (6, 2)), rng.uniform(0.05, 1, 6)) for _ in levels]
-        chain, _ = search(candidates, levels, prior, (400, 400))
-        places = [(level, candidates[level - 2][0][index]) for level, index in chain.items()]
-        for (a, upper), (b, lower) in itertools.combinations(places, 2):
-            expected = 0.65 * np.linalg.norm(prior.mean[a:b].sum(0))
+    network = build_model("hourglass", 24, stacks=1, features=16, in_channels=1)
+    checkpoint = {"levels": list(range(2, 26)), "resolution": 1.0, "prior": None, "output": "logits"}
+    labeller = Labeller(checkpoint, "random", torch.device("cpu"), network)
+    prior, rng = labeller.prior, np.random.default_rng(1)
+    for trial in range(1000):
+        # From clean spots to noise, in one slab or three, with a few values that are no numbers.
+        shape = (rng.integers(1, 4), 24, rng.integers(4, 100), rng.integers(4, 60))
+        heatmaps = rng.random(shape, np.float32) ** rng.uniform(0.5, 60)
+        if trial % 10 == 0:
+            heatmaps[0, rng.integers(24)] = rng.choice([np.nan, np.inf, -np.inf, 1.0])
+        found = labeller.discs(heatmaps, 6.0 * np.arange(shape[0]), (4 * shape[2], 4 * shape[3]))
+        assert np.isfinite(found.points).all() and np.isfinite(found.across).all()
+        assert ((found.confidence >= 0) & (found.confidence <= 1)).all()
+        for (a, upper), (b, lower) in itertools.combinations(zip(found.levels, found.points, strict=True), 2):
+            expected = SIZES.min() * np.linalg.norm(prior.mean[a:b].sum(0))
             assert a < b and lower[0] - upper[0] >= expected / 3 - 1e-6

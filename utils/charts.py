@@ -5,6 +5,7 @@ import textwrap
 import matplotlib.pyplot as plt
 import numpy as np
 
+from utils.confidence import reliability
 from utils.discs import name
 from utils.figures import COLOURS, colour, save
 
@@ -100,6 +101,26 @@ def cumulative(rows, path):
         xlim=(0, 20),
         ylim=(0, 102),
         title="discs found at their own level, within a distance",
+    )
+    save(figure, path)
+
+
+def reliability_diagram(rows, path):
+    """Draw the share of discs that are right over the confidence that they were given with."""
+    judged = [row for row in rows if row.found is not None and row.outcome != "unknown"]
+    bins, error = reliability([row.confidence for row in judged], [row.outcome == "identified" for row in judged])
+    figure, (axis,) = axes_of(4.6, 4.2)
+    axis.plot([0, 100], [0, 100], color=GREY, lw=0.8, ls="--")
+    sure, right, counts = (np.array(column) for column in zip(*bins, strict=True)) if bins else ([], [], [])
+    axis.plot(100 * np.array(sure), 100 * np.array(right), "o-", color=COLOURS["cervical"], lw=1.6, ms=5)
+    for x, y, count in zip(sure, right, counts, strict=True):
+        axis.annotate(f"N={count}", (100 * x, 100 * y), xytext=(4, -11), textcoords="offset points", fontsize=7)
+    axis.set(
+        xlabel="confidence, %",
+        ylabel="discs that are right, %",
+        xlim=(0, 106),
+        ylim=(-4, 104),
+        title=f"calibration error {error:.3f}, N={len(judged)}",
     )
     save(figure, path)
 

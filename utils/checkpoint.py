@@ -2,6 +2,7 @@
 
 Keys: ``format``, ``model`` (name and arguments of `build_model`), ``state_dict``, ``levels`` (level of
 each channel), ``resolution`` (mm), ``output`` ("logits" or "heatmaps"), ``prior`` (geometry of the chain),
+``calibration`` (of the confidence, once the training is over),
 ``epoch``, ``best`` (score of the best epoch so far), ``data`` (folder it was trained on), ``args`` (the
 flags), ``version`` (of the code) and, in ``last.pt`` alone, ``optimizer`` and ``scheduler``.
 """
@@ -82,7 +83,8 @@ def _from_released(state, file):
     levels = list(LEVELS[: arguments["levels"]])
     return {
         "format": FORMAT, "model": {"name": name, **arguments}, "state_dict": weights, "levels": levels,
-        "resolution": 1.0, "output": "heatmaps", "prior": None, "epoch": None, "best": None, "data": None,
+        "resolution": 1.0, "output": "heatmaps", "prior": None,
+        "calibration": None, "epoch": None, "best": None, "data": None,
         "args": {}, "version": "released",
     }  # fmt: skip
 

@@ -1,12 +1,16 @@
-"""One epoch of training, and one look at the validation split."""
+"""One epoch of training, one look at the validation split, and the calibration on it at the end."""
+
+from dataclasses import replace
 
 import numpy as np
 import torch
 
+from utils.confidence import Calibration, fit
 from utils.device import autocast
 from utils.files import UserError
 from utils.labeller import forward
-from utils.metrics import identified_and_distance
+from utils.metrics import Case, compare, identified_and_distance
+from utils.training import transform_slabs
 
 
 def train_epoch(network, loader, loss_of, optimizer, scheduler, device, amp, bar):
@@ -69,7 +73,7 @@ def validation_loss(network, loader, loss_of, device, amp):
 
 
 def validate(labeller, samples):
-    """Label whole validation slices, as evaluation does.
+    """Label whole validation scans, as evaluation does.
 
     Returns
     -------
@@ -80,12 +84,48 @@ def validate(labeller, samples):
     predictions : list of Prediction
     """
     labeller.network.eval()
-    predictions = labeller.label([sample.image for sample in samples])
+    predictions = [labeller.label(sample.slabs, sample.offsets) for sample in samples]
     scores = identified_and_distance(
         [(s.points * s.spacing, s.levels) for s in samples],
         [(p.points * s.spacing, p.levels) for s, p in zip(samples, predictions, strict=True)],
     )
     return *scores, predictions
+
+
+def calibrate(labeller, samples, views=120, seed=0):
+    """Fit the confidence on a validation split: on its scans as they are, and on augmented views of them.
+
+    Parameters
+    ----------
+    labeller : Labeller
+        Its own calibration is replaced.
+    samples : list of Sample
+    views : int
+        So many augmented views, with the fields of view and contrasts that training draws.
+    seed : int
+
+    Returns
+    -------
+    Calibration
+    """
+    labeller.network.eval()
+    labeller.calibration = Calibration()
+    shown = [(sample, sample.slabs) for sample in samples]
+    for view in range(views):
+        sample = samples[view % len(samples)]
+        slabs, points, levels, states = transform_slabs(np.random.default_rng([seed, 3, view]), sample)
+        shown.append((replace(sample, points=points, levels=levels, states=states), slabs))
+    found, n_true = [], 0
+    for sample, slabs in shown:
+        prediction = labeller.label(slabs, sample.offsets)
+        for row in compare(Case.of(sample, prediction), labeller.levels):
+            n_true += row.true is not None
+            if row.found is not None and row.outcome != "unknown":
+                index = list(prediction.levels).index(row.level)
+                sure = prediction.evidence[index], prediction.share[index], prediction.margin
+                found.append((*sure, row.outcome == "identified"))
+    labeller.calibration = fit(*np.reshape(found, (-1, 4)).T, n_true)
+    return labeller.calibration
 
 
 def better(score, best):

@@ -1,43 +1,67 @@
-"""A trained network that labels slices: forward pass, candidates, search for the chain."""
+"""A trained network that labels scans: forward pass, candidates, search for the chain, confidence."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from utils.checkpoint import build_network, load_checkpoint
+from utils.confidence import Calibration
 from utils.device import autocast, choose_device
-from utils.heatmaps import candidates
-from utils.skeleton import Prior, learn_prior, search
+from utils.heatmaps import STRIDE, candidates, to_heatmap
+from utils.lateral import lateral_positions
+from utils.skeleton import Prior, learn_prior, search, shift_margin, strongest
 
 MULTIPLE = 64  # a slice is padded to a multiple of this: four levels of pooling at a quarter of the resolution
 
 
 @dataclass
 class Prediction:
-    """The discs of one slice.
+    """The discs of one scan.
 
     Attributes
     ----------
     levels : (N,) int array, ascending
     points : (N, 2) float array
         Row and column in pixels of the slice.
+    across : (N,) float array
+        Left-right position in mm, on the scale of the slabs' offsets.
     confidence : (N,) float array in 0..1
+        Chance that a disc is right, where the labeller was calibrated.
+    evidence : (N,) float array in 0..1
+        Heatmap value.
+    share : (N,) float array in 0..1
+        Share of all chains that take the disc.
+    margin : float
+        Score of the chain less that of the best chain shifted by one level; NaN without a disc.
     heatmaps : (K, h, w) float32 array in 0..1
-        Of the last stack, at a quarter of the resolution.
+        Of the last stack, at a quarter of the resolution: the highest value of all slabs.
     attention : (h, w) float32 array in 0..1, or None
+        Of the slab shown.
+    slab : int
+        The slab with the most evidence for the discs found, to show.
     """
 
     levels: np.ndarray
     points: np.ndarray
+    across: np.ndarray
     confidence: np.ndarray
+    evidence: np.ndarray
+    share: np.ndarray
+    margin: float
     heatmaps: np.ndarray
     attention: np.ndarray | None
+    slab: int
+
+    def kept(self, keep):
+        """Return the prediction with some of its discs (N,) alone."""
+        parts = ("levels", "points", "across", "confidence", "evidence", "share")
+        return replace(self, **{part: getattr(self, part)[keep] for part in parts})
 
 
 class Labeller:
-    """A network with all that it takes to name the discs of a slice."""
+    """A network with all that it takes to name the discs of a scan."""
 
     def __init__(self, checkpoint, source, device=None, network=None):
         self.checkpoint, self.source = checkpoint, Path(source)
@@ -45,56 +69,84 @@ class Labeller:
         self.levels = tuple(checkpoint["levels"])
         self.resolution = checkpoint["resolution"]
         self.prior = Prior.from_dict(checkpoint["prior"]) if checkpoint["prior"] else learn_prior([])
+        stored = checkpoint.get("calibration")
+        self.calibration = Calibration.from_dict(stored) if stored else Calibration()
+        self.searching = True
         self.network = network
         if network is None:
             network = build_network(checkpoint).to(self.device, memory_format=torch.channels_last)
             self.network = network.eval()
 
-    def label(self, images):
-        """Find and name the discs of slices.
+    def label(self, slabs, offsets=(0.0,)):
+        """Find and name the discs of a scan.
 
         Parameters
         ----------
-        images : list of (H, W) float32 arrays
-            Normalised to 0..1, at the network's resolution.
+        slabs : (S, H, W) array
+            Sagittal slices side by side, normalised to 0..1, at the network's resolution.
+        offsets : (S,) array
+            Left-right position of each in mm.
 
         Returns
         -------
-        list of Prediction
+        Prediction
+            Without the discs whose confidence is below the calibration's threshold.
         """
-        predictions = []
-        for image in images:
-            heatmaps, attention = self.heatmaps(image)
-            levels, points, confidence = self.discs(heatmaps, image.shape)
-            predictions.append(Prediction(levels, points, confidence, heatmaps, attention))
-        return predictions
+        heatmaps, attention = self.heatmaps(slabs)
+        prediction = self.discs(heatmaps, np.asarray(offsets, float), slabs.shape[1:])
+        if attention is not None:
+            prediction.attention = attention[prediction.slab]
+        return prediction
 
     @torch.inference_mode()
-    def heatmaps(self, image):
-        """Return heatmaps (K, ceil(H/4), ceil(W/4)) in 0..1 and the attention map, or None, of a slice."""
-        height, width = image.shape
-        padded = np.zeros([-(-size // MULTIPLE) * MULTIPLE for size in image.shape], np.float32)
-        padded[:height, :width] = image
-        batch = torch.from_numpy(padded)[None, None].to(self.device)
+    def heatmaps(self, slabs):
+        """Return heatmaps (S, K, ceil(H/4), ceil(W/4)) in 0..1, and attention maps (S, h, w) or None, of slabs."""
+        height, width = slabs.shape[1:]
+        padded = np.zeros((len(slabs), *[-(-size // MULTIPLE) * MULTIPLE for size in (height, width)]), np.float32)
+        padded[:, :height, :width] = slabs
+        batch = torch.from_numpy(padded)[:, None].to(self.device)
         with autocast(self.device, self.checkpoint["args"].get("amp", True)):
             output = forward(self.network, batch)[-1].float()
         values = output.sigmoid() if self.checkpoint["output"] == "logits" else output.clamp(0, 1)
-        rows, columns = -(-height // 4), -(-width // 4)
+        rows, columns = -(-height // STRIDE), -(-width // STRIDE)
         attention = self.network.attention_map
         if attention is not None:
-            attention = attention[0, 0, :rows, :columns].float().cpu().numpy()
-        return values[0, :, :rows, :columns].cpu().numpy(), attention
+            attention = attention[:, 0, :rows, :columns].float().cpu().numpy()
+        return values[:, :, :rows, :columns].cpu().numpy(), attention
 
-    def discs(self, heatmaps, shape):
-        """Name the discs in heatmaps; returns levels (N,), points (N, 2) in pixels and confidence (N,)."""
-        found = candidates(heatmaps)
+    def discs(self, heatmaps, offsets, shape):
+        """Name the discs in heatmaps (S, K, h, w) of slabs with a ``shape`` (H, W); returns a `Prediction`."""
+        heatmaps = np.nan_to_num(heatmaps, nan=0.0, posinf=0.0, neginf=0.0)
+        highest = heatmaps.max(0)
+        found = candidates(highest)
+        extent = np.asarray(shape) * self.resolution
         in_mm = [(points * self.resolution, evidence) for points, evidence in found]
-        chain, _ = search(in_mm, self.levels, self.prior, np.asarray(shape) * self.resolution)
-        channels = [self.levels.index(level) for level in chain]
-        taken = list(zip(channels, chain.values(), strict=True))
-        points = np.reshape([found[channel][0][index] for channel, index in taken], (-1, 2))
-        confidence = np.array([found[channel][1][index] for channel, index in taken])
-        return np.array(list(chain), int), points, confidence
+        chain = search(in_mm, self.levels, self.prior, extent) if self.searching else strongest(in_mm, self.levels)
+        channels = [self.levels.index(level) for level in chain.picks]
+        taken = list(zip(channels, chain.picks.values(), strict=True))
+        points = np.reshape([found[channel][0][pick] for channel, pick in taken], (-1, 2))
+        evidence = np.array([found[channel][1][pick] for channel, pick in taken])
+        share = np.array(list(chain.share.values()))
+        near = around(heatmaps, points)  # (N, S, K)
+        by_level = dict(zip(self.levels, np.moveaxis(near.max(1), 1, 0), strict=True)) if len(points) else {}
+        levels = np.array(list(chain.picks), int)
+        margin = shift_margin(points * self.resolution, levels, by_level, chain.score, self.prior, extent)
+        by_slab = near[np.arange(len(points)), :, channels]
+        confidence = self.calibration.confidence(evidence, share, np.full(len(points), margin))
+        prediction = Prediction(
+            levels, points, lateral_positions(by_slab, offsets, points[:, 0] * self.resolution), confidence, evidence,
+            share, margin, highest, None, int(by_slab.sum(0).argmax()) if len(points) else len(offsets) // 2,
+        )  # fmt: skip
+        return prediction.kept(confidence >= self.calibration.threshold)
+
+
+def around(heatmaps, points):
+    """Return the highest heatmap values (N, S, K) in the 3 x 3 cells about points (N, 2) in pixels."""
+    last = np.array(heatmaps.shape[2:]) - 1
+    values = np.zeros((len(points), *heatmaps.shape[:2]), np.float32)
+    for index, (row, column) in enumerate(np.clip(np.round(to_heatmap(points)), 0, last).astype(int)):
+        values[index] = heatmaps[:, :, max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2].max((2, 3))
+    return values
 
 
 def forward(network, images):

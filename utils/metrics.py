@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from utils.confidence import reliability
 from utils.sample import UNKNOWN
 
 NEAR_MM = 10.0
@@ -27,6 +28,8 @@ class Case:
     confidence : (M,) array in 0..1
     states : (26,) array
         PRESENT, OUTSIDE or UNKNOWN, by level.
+    true_across, across : (N,), (M,) arrays
+        Left-right position in mm.
     """
 
     name: str
@@ -39,6 +42,23 @@ class Case:
     points: np.ndarray
     confidence: np.ndarray
     states: np.ndarray
+    true_across: np.ndarray
+    across: np.ndarray
+
+    @classmethod
+    def of(cls, sample, prediction):
+        """Put truth and prediction of a scan side by side.
+
+        Parameters
+        ----------
+        sample : utils.sample.Sample
+        prediction : utils.labeller.Prediction
+        """
+        return cls(
+            sample.name, sample.person, sample.contrast, sample.source, sample.levels, sample.points * sample.spacing,
+            prediction.levels, prediction.points * sample.spacing, prediction.confidence, sample.states,
+            sample.across, prediction.across,
+        )  # fmt: skip
 
 
 @dataclass
@@ -46,8 +66,8 @@ class Disc:
     """One row of the table of discs: a true disc, a prediction, or both at once if their levels agree.
 
     ``error`` is the distance in mm (NaN unless both), ``error_si`` its part along superior-inferior
-    (prediction below the truth is positive), ``outcome`` one of identified, far, missed, extra, wrong
-    level and unknown.
+    (prediction below the truth is positive), ``error_lr`` the distance left-right, ``outcome`` one of identified, far,
+    missed, extra, wrong level and unknown.
     """
 
     case: Case
@@ -57,6 +77,7 @@ class Disc:
     confidence: float
     error: float
     error_si: float
+    error_lr: float
     outcome: str
 
 
@@ -80,15 +101,19 @@ def compare(case, levels):
     list of Disc
     """
     true = {int(k): p for k, p in zip(case.true_levels, case.true_points, strict=True)}
-    found = {int(k): (p, c) for k, p, c in zip(case.levels, case.points, case.confidence, strict=True)}
+    beside = {int(k): x for k, x in zip(case.true_levels, case.true_across, strict=True)}
+    found = {
+        int(k): (p, c, x) for k, p, c, x in zip(case.levels, case.points, case.confidence, case.across, strict=True)
+    }
     rows = []
     for level in levels:
-        place, (guess, sure) = true.get(level), found.get(level, (None, np.nan))
+        place, (guess, sure, across) = true.get(level), found.get(level, (None, np.nan, np.nan))
         if place is None and guess is None:
             continue
-        error = error_si = np.nan
+        error = error_si = error_lr = np.nan
         if place is not None and guess is not None:
             error, error_si = float(np.linalg.norm(guess - place)), float(guess[0] - place[0])
+            error_lr = float(abs(across - beside[level]))
             outcome = "identified" if error <= NEAR_MM else "far"
         elif place is not None:
             outcome = "missed"
@@ -97,7 +122,7 @@ def compare(case, levels):
             outcome = "wrong level" if near else "unknown"
         else:
             outcome = "extra"
-        rows.append(Disc(case, level, place, guess, float(sure), error, error_si, outcome))
+        rows.append(Disc(case, level, place, guess, float(sure), error, error_si, error_lr, outcome))
     return rows
 
 
@@ -116,6 +141,7 @@ def labelled_scores(rows):
         over true discs and ``fp_rate`` over predictions that count; distances to target in mm over the
         identified discs (``dtt_mean``, ``dtt_sd``, ``dtt_median``, ``dtt_p95``) and over all predictions
         of a true disc's level (``all_*``); ``si_mean`` and ``si_sd`` along superior-inferior;
+        ``mean_3d`` and ``sd_3d`` in space; ``calibration_error`` of the confidences over predictions that count;
         ``scans_all_right``, the share of scans with every disc identified and no false positive. What is
         not defined is NaN.
     """
@@ -133,6 +159,13 @@ def labelled_scores(rows):
     near = np.array([row.error for row in rows if row.outcome == "identified"])
     same = np.array([row.error for row in rows if row.outcome in ("identified", "far")])
     along = np.array([row.error_si for row in rows if row.outcome == "identified"])
+    in_space = np.array([np.hypot(row.error, row.error_lr) for row in rows if row.outcome == "identified"])
+    judged = [
+        (row.confidence, row.outcome == "identified")
+        for row in rows
+        if row.found is not None and row.outcome != "unknown"
+    ]
+    _, calibration_error = reliability(*np.reshape(judged, (-1, 2)).T)
     return {
         "n_scans": len(scans), "n_true": n_true, "n_pred": n_pred, "n_identified": count["identified"],
         "n_missed": count["missed"], "n_far": count["far"], "n_extra": count["extra"],
@@ -140,7 +173,8 @@ def labelled_scores(rows):
         "identified": _share(count["identified"], n_true),
         "fn_rate": _share(count["missed"] + count["far"], n_true), "fp_rate": _share(false, n_pred),
         **_distances("dtt", near), **_distances("all", same),
-        "si_mean": _mean(along), "si_sd": _sd(along),
+        "si_mean": _mean(along), "si_sd": _sd(along), "mean_3d": _mean(in_space), "sd_3d": _sd(in_space),
+        "calibration_error": calibration_error,
         "scans_all_right": _share(sum(scans.values()), len(scans)),
     }  # fmt: skip
 
@@ -232,6 +266,16 @@ def identified_and_distance(truth, predictions):
             errors.extend(np.linalg.norm(points[np.asarray(levels) == level] - place, axis=1))
     near = [error for error in errors if error <= NEAR_MM]
     return _share(len(near), total), _mean(near)
+
+
+def shifted_scans(cases, levels):
+    """Return the names of scans in which more true discs carry another level's name than their own."""
+    shifted = []
+    for case in cases:
+        table = confusion([case], levels)[:, :-1]
+        if table.sum() > 2 * np.trace(table):
+            shifted.append(case.name)
+    return shifted
 
 
 def confusion(cases, levels):

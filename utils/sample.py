@@ -3,7 +3,7 @@
 import csv
 import json
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from utils.files import UserError, save_npz
 from utils.plane import Plane
 
 PRESENT, OUTSIDE, UNKNOWN = 1, 0, -1
+IN_SLAB_MM, BESIDE_MM = 5.0, 14.0  # a disc's tip is a few mm wide, and its label as much off
 MARGIN_MM = 10.0  # a likely place is trusted to lie outside once it is that far out
 
 
@@ -29,7 +30,14 @@ class Sample:
     levels : (N,) int array
     states : (26,) int8 array
         PRESENT, OUTSIDE or UNKNOWN (may be visible but was not labelled), by level.
+    across : (N,) float array
+        How far each disc lies beside the plane in mm, to the patient's right.
     plane : Plane
+        Of ``image``, which runs through the labels.
+    slabs : (S, H, W) float16 array in 0..1
+        The same view in slabs side by side through the whole volume, placed without any label.
+    offsets : (S,) float array
+        Distance in mm of each slab from the plane, to the patient's right.
     """
 
     name: str
@@ -40,12 +48,31 @@ class Sample:
     points: np.ndarray
     levels: np.ndarray
     states: np.ndarray
+    across: np.ndarray
     plane: Plane
+    slabs: np.ndarray
+    offsets: np.ndarray
 
     @property
     def spacing(self):
         """Size of a pixel in mm."""
         return self.plane.spacing
+
+    def in_slab(self, index):
+        """Return the sample as one of its slabs shows it.
+
+        A disc beside the slab by more than 14 mm is outside of it; one beside it by more than 5 mm may or may
+        not be seen, so that it is unknown.
+        """
+        away = np.abs(self.across - self.offsets[index])
+        states = self.states.copy()
+        states[self.levels[away > IN_SLAB_MM]] = UNKNOWN
+        states[self.levels[away > BESIDE_MM]] = OUTSIDE
+        kept = away <= IN_SLAB_MM
+        return replace(
+            self, image=self.slabs[index].astype(np.float32), points=self.points[kept], levels=self.levels[kept],
+            across=self.across[kept], states=states,
+        )  # fmt: skip
 
 
 def likely_points(points, levels):
@@ -125,7 +152,9 @@ def save_sample(path, sample, heatmaps):
     save_npz(
         path, image=sample.image, points=sample.points.astype(np.float32), levels=sample.levels.astype(np.int64),
         states=sample.states, heatmaps=heatmaps.astype(np.float16), plane=sample.plane.as_array(),
-        spacing=np.float64(sample.spacing), name=np.array(sample.name), person=np.array(sample.person),
+        spacing=np.float64(sample.spacing),
+        across=sample.across.astype(np.float32), slabs=sample.slabs.astype(np.float16), offsets=sample.offsets,
+        name=np.array(sample.name), person=np.array(sample.person),
         contrast=np.array(sample.contrast), source=np.array(sample.source),
     )  # fmt: skip
 
@@ -144,7 +173,8 @@ def load_sample(path):
             words = {key: str(stored[key]) for key in ("name", "person", "contrast", "source")}
             plane = Plane.from_array(stored["plane"], image.shape)
             return Sample(**words, image=image, points=stored["points"].astype(float), levels=stored["levels"],
-                          states=stored["states"], plane=plane)  # fmt: skip
+                          states=stored["states"], across=stored["across"].astype(float), plane=plane,
+                          slabs=stored["slabs"], offsets=stored["offsets"])  # fmt: skip
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
         raise UserError(f"{path} is no prepared sample: run prepare_spinegeneric.py again") from None
 

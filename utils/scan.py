@@ -22,6 +22,7 @@ from utils.plane import Plane
 SLAB_MM = 6.0  # about the six middle slices of 1 mm that the published method averages
 NEAR_INTEGER = 0.05
 ONE_DISC_MM = 3.0
+MOST_SLABS_BESIDE = 5  # on either side of the middle one: a spine lies within 30 mm of it
 
 
 class ScanError(ValueError):
@@ -173,6 +174,14 @@ def sagittal(scan, resolution=1.0, through=None, offsets=(0.0,)):
             slab = ndimage.gaussian_filter(slab, blur)
         images.append(ndimage.affine_transform(slab, turn, start, shape, order=1, mode="constant", prefilter=False))
     return np.stack(images), plane
+
+
+def slab_offsets(scan):
+    """Return distances (S,) in mm from the volume's middle, ascending, of slabs that lie side by side within it."""
+    axis = _sagittal_axes(scan.affine)[0]
+    width = scan.data.shape[axis] * np.linalg.norm(scan.affine[:3, axis])
+    beside = int(np.clip((0.5 * width - 0.5 * SLAB_MM) / SLAB_MM, 0, MOST_SLABS_BESIDE))
+    return SLAB_MM * np.arange(-beside, beside + 1)
 
 
 def normalise(image):

@@ -9,6 +9,7 @@ Pure NumPy; points are (row, col) in mm here, rows pointing down and columns bac
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -20,6 +21,8 @@ DOUBT = 0.08  # evidence at which a disc is as well left out as taken
 MISSING_PRICE = 2.0  # for each level left out between two discs
 END_PRICE = 1.0  # for ending where the next disc would still lie inside the slice
 SIZE_SD = 0.2  # of the logarithm of a spine's size
+LEAST_EVIDENCE = 1e-3  # what a heatmap that shows nothing counts as in a shifted chain
+NEVER = -1e9  # a score that no chain makes up for; finite, so that sums and differences stay numbers
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,18 @@ class Prior:
 
     mean: np.ndarray
     covariance: np.ndarray
+
+    @cached_property
+    def links(self):
+        """Mean (26, G, 2), inverse covariance (26, G, 2, 2) and least way down (26, G), by level and jump - 1."""
+        jumps = MOST_MISSING + 1
+        mean, spread = np.zeros((LAST + 1, jumps, 2)), np.tile(np.eye(2), (LAST + 1, jumps, 1, 1))
+        for level in range(FIRST, LAST):
+            for jump in range(1, min(jumps, LAST - level) + 1):
+                mean[level, jump - 1] = self.mean[level : level + jump].sum(0)
+                # Neighbouring vectors bend together, so their spreads add rather than their variances.
+                spread[level, jump - 1] = jump * self.covariance[level : level + jump].sum(0)
+        return mean, np.linalg.inv(spread), np.linalg.norm(mean, axis=-1) / 3
 
     def to_dict(self):
         """Return plain lists, for a checkpoint."""
@@ -90,53 +105,92 @@ def learn_prior(spines, worth=4.0):
     return Prior(mean, covariance)
 
 
-def _links(prior):
-    """Return mean (26, G, 2), inverse covariance (26, G, 2, 2) and least distance (26, G) by level and jump - 1."""
-    jumps = MOST_MISSING + 1
-    mean, spread = np.zeros((LAST + 1, jumps, 2)), np.tile(np.eye(2), (LAST + 1, jumps, 1, 1))
-    for level in range(FIRST, LAST):
-        for jump in range(1, min(jumps, LAST - level) + 1):
-            mean[level, jump - 1] = prior.mean[level : level + jump].sum(0)
-            # Neighbouring vectors bend together, so their spreads add rather than their variances.
-            spread[level, jump - 1] = jump * prior.covariance[level : level + jump].sum(0)
-    return mean, np.linalg.inv(spread), np.linalg.norm(mean, axis=-1) / 3
-
-
-def link_scores(prior_links, level, jump, start, end, sizes):
-    """Score all vectors from discs of one level to discs of a lower one.
+def link_scores(prior, level, jump, start, end, sizes):
+    """Score vectors from discs to discs further down.
 
     Parameters
     ----------
-    prior_links : tuple
-        From the prior, by `_links`.
-    level, jump : int
+    prior : Prior
+    level, jump : (...) int arrays
         The upper disc is ``level``, the lower one ``level + jump``.
-    start, end : (M, 2), (N, 2) arrays in mm
+    start, end : (..., 2) arrays in mm
     sizes : (S,) array
 
     Returns
     -------
-    (S, M, N) array
-        Log-density up to a constant less the price of levels left out; minus infinity where the lower
-        disc is not at least a third of the expected distance further down: so no two discs of a chain,
-        neighbours or not, can be closer than that.
+    (..., S) array
+        Log-density up to a constant less the price of levels left out; `NEVER` where the lower disc is not
+        at least a third of the expected distance further down: so no two discs of a chain, neighbours or
+        not, can be closer than that.
     """
-    mean, inverse, least = (table[level, jump - 1] for table in prior_links)
-    vector = (end[None, :] - start[:, None])[None] / sizes[:, None, None, None]
-    away = vector - mean
-    score = -0.5 * np.einsum("smni,ij,smnj->smn", away, inverse, away) - MISSING_PRICE * (jump - 1)
-    return np.where(vector[..., 0] >= least, score, -np.inf)
+    mean, inverse, least = (table[level, np.asarray(jump) - 1] for table in prior.links)
+    vector = end - start
+    # The square (v / s - m)' A (v / s - m), with what does not depend on the size s taken out of the loop over it.
+    pull = inverse[..., 0] * vector[..., :1] + inverse[..., 1] * vector[..., 1:]
+    own, mixed = (pull * vector).sum(-1)[..., None], (pull * mean).sum(-1)[..., None]
+    fixed = ((inverse @ mean[..., None])[..., 0] * mean).sum(-1) + 2 * MISSING_PRICE * (np.asarray(jump) - 1)
+    score = -0.5 * ((own / sizes - 2 * mixed) / sizes + fixed[..., None])
+    return np.where(vector[..., :1] >= least[..., None] * sizes, score, NEVER)
 
 
 def _end_prices(prior, level, points, step, sizes, extent):
-    """Price (S, M) of a chain's end at these points: nothing where the next disc would lie outside the slice."""
+    """Price (..., S) of a chain's end at discs (...): nothing where the next disc would lie outside the slice."""
     neighbour = level + step
-    if not FIRST < neighbour <= LAST:
-        return np.zeros((len(sizes), len(points)))
-    vector = prior.mean[min(level, neighbour)] * step
-    place = points[None] + sizes[:, None, None] * vector
-    inside = ((place >= 0) & (place <= np.asarray(extent))).all(-1)
-    return END_PRICE * inside
+    exists = (neighbour >= FIRST) & (neighbour <= LAST)
+    vector = prior.mean[np.clip(np.minimum(level, neighbour), 0, LAST)] * step
+    place = points[..., None, :] + sizes[:, None] * vector[..., None, :]
+    return END_PRICE * (((place >= 0) & (place <= np.asarray(extent))).all(-1) & exists[..., None])
+
+
+def _size_scores(sizes):
+    return -0.5 * (np.log(sizes) / SIZE_SD) ** 2
+
+
+def _worth(evidence):
+    return np.log(np.minimum(evidence, 1.0) / DOUBT)
+
+
+def chain_score(points, evidence, levels, prior, extent, sizes=SIZES):
+    """Score one chain by the objective of `search`.
+
+    Parameters
+    ----------
+    points : (N, 2) array in mm, evidence : (N,) array in 0..1, levels : (N,) ascending int array
+    prior, extent, sizes : as in `search`
+
+    Returns
+    -------
+    float
+        0 for the empty chain.
+    """
+    if len(levels) == 0:
+        return 0.0
+    levels, jumps = np.asarray(levels), np.diff(levels)
+    if (jumps > MOST_MISSING + 1).any():
+        return NEVER
+    total = _size_scores(sizes) + _worth(np.asarray(evidence)).sum()
+    total = total + link_scores(prior, levels[:-1], jumps, points[:-1], points[1:], sizes).sum(0)
+    total = total - _end_prices(prior, levels[0], points[0], -1, sizes, extent)
+    return float((total - _end_prices(prior, levels[-1], points[-1], 1, sizes, extent)).max())
+
+
+@dataclass
+class Chain:
+    """What `search` found.
+
+    Attributes
+    ----------
+    picks : dict
+        Level to the index of the candidate that it takes; levels without a disc are absent.
+    score : float
+    share : dict
+        Level to the share, 0..1, of all chains, each weighted by the exponential of its score, that take
+        the same candidate for that level.
+    """
+
+    picks: dict
+    score: float
+    share: dict
 
 
 def search(candidates, levels, prior, extent, sizes=SIZES):
@@ -158,44 +212,122 @@ def search(candidates, levels, prior, extent, sizes=SIZES):
 
     Returns
     -------
-    chain : dict
-        Level to the index of the candidate that it takes; levels without a disc are absent.
-    score : float
+    Chain
     """
-    links = _links(prior)
-    sizes = np.asarray(sizes, float)
-    size_score = -0.5 * (np.log(sizes) / SIZE_SD) ** 2
-    nodes, best, back = {}, {}, {}
+    sizes, jumps = np.asarray(sizes, float), MOST_MISSING + 1
+    # Every level has room for the same number of candidates, and empty levels surround the real ones:
+    # then one step of the recursion is one operation on arrays.
+    most = max([np.size(evidence) for _, evidence in candidates], default=0)
+    places = np.zeros((LAST + 1 + 2 * jumps, most, 2))
+    worth = np.full((LAST + 1 + 2 * jumps, most), NEVER)
     for level, (points, evidence) in zip(levels, candidates, strict=True):
         points, evidence = np.reshape(points, (-1, 2)).astype(float), np.reshape(evidence, -1).astype(float)
-        usable = np.isfinite(points).all(1) & np.isfinite(evidence) & (evidence > 0)
-        if not usable.any():
+        usable = np.flatnonzero(np.isfinite(points).all(1) & np.isfinite(evidence) & (evidence > 0))
+        places[level + jumps, usable] = points[usable]
+        worth[level + jumps, usable] = _worth(evidence[usable])
+    if not (worth > NEVER).any():
+        return Chain({}, 0.0, {})
+
+    numbers = np.arange(LAST + 1)
+    inner = slice(jumps, jumps + LAST + 1)
+    start = _size_scores(sizes) - _end_prices(prior, numbers[:, None], places[inner], -1, sizes, extent)
+    final = -_end_prices(prior, numbers[:, None], places[inner], 1, sizes, extent)
+    # links[level, jump - 1, i, j, size]: from candidate i of level - jump to candidate j of level.
+    uppers = numbers[:, None] - np.arange(1, jumps + 1)
+    links = link_scores(
+        prior, np.maximum(uppers, 0)[..., None, None], np.broadcast_to(numbers[:, None] - uppers, uppers.shape)
+        [..., None, None], places[uppers + jumps][..., None, :], places[inner][:, None, None], sizes,
+    )  # fmt: skip
+
+    worth = worth[..., None]
+    best = np.full((*worth.shape[:2], len(sizes)), NEVER)
+    summed = best.copy()
+    origin = np.zeros((LAST + 1, most, len(sizes)), int)
+    for level in range(FIRST, LAST + 1):
+        if (worth[level + jumps] <= NEVER).all():
             continue
-        index = np.flatnonzero(usable)
-        points, worth = points[index], np.log(np.minimum(evidence[index], 1.0) / DOUBT)
-        nodes[level] = index, points
-        score = size_score[:, None] - _end_prices(prior, level, points, -1, sizes, extent)
-        origin = np.full((*score.shape, 2), -1)
-        for jump in range(1, MOST_MISSING + 2):
-            upper = level - jump
-            if upper not in best:
-                continue
-            through = best[upper][..., None] + link_scores(links, upper, jump, nodes[upper][1], points, sizes)
-            parent = through.argmax(1)
-            reached = np.take_along_axis(through, parent[:, None], 1)[:, 0]
-            better = reached > score
-            score = np.where(better, reached, score)
-            origin[better] = np.stack([np.full_like(parent, upper), parent], -1)[better]
-        best[level], back[level] = score + worth, origin
-    chain, top, end = {}, 0.0, None
-    for level, score in best.items():
-        final = score - _end_prices(prior, level, nodes[level][1], 1, sizes, extent)
-        place = np.unravel_index(final.argmax(), final.shape)
-        if final[place] > top:
-            top, end = float(final[place]), (level, *place)
-    while end is not None:
-        level, size, node = end
-        chain[level] = int(nodes[level][0][node])
-        upper, parent = back[level][size, node]
-        end = None if upper < 0 else (int(upper), size, int(parent))
-    return dict(sorted(chain.items())), top
+        before = slice(level + jumps - 1, level - 1, -1)  # jumps of 1, 2, ...
+        through = (best[before][:, :, None] + links[level]).reshape(jumps * most, most, -1)
+        origin[level] = through.argmax(0)
+        reached = through.max(0)
+        begins = start[level] >= reached
+        origin[level][begins] = -1
+        best[level + jumps] = np.maximum(start[level], reached) + worth[level + jumps]
+        through = (summed[before][:, :, None] + links[level]).reshape(jumps * most, most, -1)
+        summed[level + jumps] = _log_sum(np.concatenate([start[level][None], through])) + worth[level + jumps]
+
+    ends = best[inner] + final
+    top = np.unravel_index(ends.argmax(), ends.shape)
+    if ends[top] <= 0:
+        return Chain({}, 0.0, {})
+    picks, (level, pick, size) = {}, top
+    while True:
+        picks[int(level)] = int(pick)
+        parent = origin[level, pick, size]
+        if parent < 0:
+            break
+        level, pick = level - 1 - parent // most, parent % most
+    picks = dict(sorted(picks.items()))
+    return Chain(picks, float(ends[top]), _shares(picks, summed, final, links, worth, jumps))
+
+
+def strongest(candidates, levels):
+    """Take the strongest candidate of each level by itself where there is evidence enough, to compare with `search`."""
+    picks = {
+        level: int(np.argmax(evidence))
+        for level, (_, evidence) in zip(levels, candidates, strict=True)
+        if np.max(evidence, initial=0.0) > DOUBT
+    }
+    evidence = [candidates[list(levels).index(level)][1][pick] for level, pick in picks.items()]
+    return Chain(picks, float(_worth(np.array(evidence)).sum()), dict(zip(picks, evidence, strict=True)))
+
+
+def shift_margin(points, levels, evidence, score, prior, extent, sizes=SIZES):
+    """Return how much better a chain is than the same discs named one level higher or lower.
+
+    Parameters
+    ----------
+    points : (N, 2) array in mm, levels : (N,) ascending int array
+        The chain.
+    evidence : dict
+        Level to the evidence (N,) in 0..1 that each of the chain's places has for it.
+    score : float
+        Of the chain.
+    prior, extent, sizes : as in `search`
+
+    Returns
+    -------
+    float
+        In units of log-probability; NaN without a disc.
+    """
+    if len(levels) == 0:
+        return float("nan")
+    shifted = []
+    for step in (-1, 1):
+        # A disc that would get a level that the network does not know is left out.
+        known = np.array([level + step in evidence for level in levels])
+        sure = np.array([evidence[level + step][i] for i, level in enumerate(levels) if known[i]])
+        moved = np.asarray(levels)[known] + step
+        shifted.append(chain_score(points[known], np.maximum(sure, LEAST_EVIDENCE), moved, prior, extent, sizes))
+    return score - max(shifted)
+
+
+def _shares(picks, summed, final, links, worth, jumps):
+    """Return the share of each picked candidate in all chains, from the forward sums."""
+    onward = np.full_like(summed, NEVER)
+    for level in range(LAST, FIRST - 1, -1):
+        ways = [final[level][None]]
+        for jump in range(1, min(jumps, LAST - level) + 1):
+            below = level + jump + jumps
+            ways.append(np.swapaxes(links[level + jump, jump - 1] + (worth + onward)[below], 0, 1))
+        onward[level + jumps] = _log_sum(np.concatenate(ways))
+    total = (summed + onward)[jumps : jumps + LAST + 1]
+    inner = summed[jumps : jumps + LAST + 1] + final
+    whole = _log_sum(np.append(inner.ravel(), 0.0))
+    return {level: float(np.exp(min(_log_sum(total[level, pick]) - whole, 0.0))) for level, pick in picks.items()}
+
+
+def _log_sum(values):
+    """Return the logarithm of the sum of exponentials along the first axis."""
+    top = values.max(0)
+    return top + np.log(np.exp(values - top).sum(0))

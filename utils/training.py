@@ -9,6 +9,7 @@ from utils.heatmaps import render
 from utils.sample import OUTSIDE, PRESENT, UNKNOWN, likely_points
 
 CROP = (256, 256)
+SLAB_SHARE = 0.4  # of the items that show a slab of the volume, instead of the one through the labels
 
 
 class TrainingSlices(Dataset):
@@ -53,6 +54,8 @@ class TrainingSlices(Dataset):
         sample = self.sample_of(index)
         if self.augment:
             rng = np.random.default_rng([self.seed, 2, self.epoch, index])
+            if rng.random() < SLAB_SHARE:
+                sample = sample.in_slab(rng.integers(len(sample.slabs)))
             image, points, levels, states = transform(rng, sample)
         else:
             image, points, levels, states = place(crop_map(sample.image.shape, CROP), sample)
@@ -65,12 +68,28 @@ class TrainingSlices(Dataset):
 
 def transform(rng, sample):
     """Draw an augmented version of a sample; see `place` for what it returns."""
+    shape_map, window, inside = _view(rng, sample)
+    image, points, levels, states = place(shape_map, sample, window)
+    return change_intensity(rng, image) * inside, points, levels, states
+
+
+def transform_slabs(rng, sample):
+    """Draw an augmented version of all slabs (S, H, W) of a sample at once, with points, levels and states."""
+    shape_map, window, inside = _view(rng, sample)
+    _, points, levels, states = place(shape_map, sample, window)
+    seed = rng.integers(2**32)  # one scanner for all slabs
+    slabs = [shape_map.image(slab.astype(np.float32)) for slab in sample.slabs]
+    slabs = [change_intensity(np.random.default_rng(seed), slab) * inside for slab in slabs]
+    return np.stack(slabs).astype(np.float32), points, levels, states
+
+
+def _view(rng, sample):
+    """Draw a map, a window of its output, and the mask (H, W) of that window."""
     shape_map = sample_map(rng, sample.image.shape, sample.points, CROP)
     window = sample_window(rng, CROP, shape_map.points(sample.points))
-    image, points, levels, states = place(shape_map, sample, window)
     inside = np.zeros(CROP, np.float32)
     inside[window[0] : window[1], window[2] : window[3]] = 1
-    return change_intensity(rng, image) * inside, points, levels, states
+    return shape_map, window, inside
 
 
 def place(shape_map, sample, window=None):

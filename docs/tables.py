@@ -1,0 +1,129 @@
+"""Run the comparisons of the README and print their tables: cross-validation, and networks side by side.
+
+Everything is made by the scripts themselves, in folders under --out; what is there already is not made again.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import evaluate  # noqa: E402
+import prepare_spinegeneric  # noqa: E402
+import train  # noqa: E402
+from utils.discs import LEVELS, parse_levels  # noqa: E402
+from utils.files import run, save_json, save_text  # noqa: E402
+from utils.labeller import load_labeller  # noqa: E402
+from utils.metrics import Case, compare  # noqa: E402
+from utils.sample import load_split  # noqa: E402
+from utils.tables import disc_rows, interval_line, labelled_table, markdown, number  # noqa: E402
+
+NETWORKS = {
+    "hourglass with attention, 2 stacks": ["--model", "hourglass_attention", "--stacks", "2"],
+    "hourglass, 2 stacks": ["--model", "hourglass", "--stacks", "2"],
+    "hourglass with attention, 1 stack": ["--model", "hourglass_attention", "--stacks", "1"],
+    "U-Net": ["--model", "unet"],
+    "BCDU-Net": ["--model", "bcdunet"],
+}
+
+
+def build_parser():
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    kinds = parser.add_subparsers(dest="kind", required=True)
+    folds = kinds.add_parser("folds", help="cross-validation over persons: every disc is scored once")
+    folds.add_argument("--data", type=Path, required=True, help="a tree laid out like spine-generic")
+    folds.add_argument("--folds", type=Path, required=True, help="JSON file: a list of lists of persons")
+    folds.add_argument("--levels", type=parse_levels, default=LEVELS, help="discs to score")
+    folds.add_argument("--by", default="contrast", help="group scans by this column")
+    networks = kinds.add_parser("networks", help="equal small trainings of all networks, with and without the search")
+    networks.add_argument("--data", type=Path, required=True, help="a prepared data set")
+    networks.add_argument("--seeds", type=int, default=3, help="trainings of each")
+    for kind in (folds, networks):
+        kind.add_argument("--out", type=Path, required=True, help="folder of the trainings")
+        kind.add_argument("flags", nargs="*", default=[], help="flags for train.py, after --")
+    return parser
+
+
+def trained(data, out, flags):
+    """Train a run unless it is there already, and go on with one that was interrupted."""
+    if not (out / "convergence.gif").exists():
+        train.main(["--data", str(data), "--out", str(out), *flags, *(["--resume"] * (out / "last.pt").exists())])
+    return load_labeller(out)
+
+
+def cases_of(labeller, data, split="test"):
+    """Label a split; returns its cases."""
+    return [Case.of(sample, labeller.label(sample.slabs, sample.offsets)) for sample in load_split(data, split)]
+
+
+def cross_validate(args):
+    """Train once for each fold, on the others, and print the scores of all folds together."""
+    folds = json.loads(args.folds.read_text())
+    cases, groups = [], {}
+    for index, test in enumerate(folds):
+        # The last three persons of the next fold choose the epoch and calibrate the confidence.
+        val = folds[(index + 1) % len(folds)][-3:]
+        rest = [person for fold in folds for person in fold if person not in [*test, *val]]
+        data, split = args.out / f"data{index}", args.out / f"split{index}.json"
+        if not (data / "summary.json").exists():
+            save_json(split, {"train": rest, "val": val, "test": test})
+            flags = ["--data", str(args.data), "--out", str(data), "--split-file", str(split)]
+            prepare_spinegeneric.main(flags)
+        labeller = trained(data, args.out / f"fold{index}", args.flags)
+        groups.update(evaluate.groups_of(data, load_split(data, "test"), args.by))
+        cases += cases_of(labeller, data)
+    by_group = {group: [c for c in cases if groups[c.name] == group] for group in sorted(set(groups.values()))}
+    levels, spacing = list(args.levels), labeller.resolution
+    scores = {group: evaluate.score(own, levels, "labelled", spacing) for group, own in by_group.items()}
+    scores["all"] = evaluate.score(cases, levels, "labelled", spacing)
+    scores["all, every labelled level"] = evaluate.score(cases, list(LEVELS), "labelled", spacing)
+    table = labelled_table(scores)
+    rows = [row for case in cases for row in compare(case, levels)]
+    save_text(args.out / "discs.csv", "".join(",".join(map(str, row)) + "\n" for row in disc_rows(rows)))
+    save_text(args.out / "table.md", f"{table}\n")
+    save_json(args.out / "metrics.json", scores)
+    print(table)
+    print(interval_line(scores["all"]))
+
+
+def compare_networks(args):
+    """Train every network alike with several seeds, and print what they reach with and without the search."""
+    rows = []
+    for label, shape in NETWORKS.items():
+        found = {True: [], False: []}
+        for seed in range(args.seeds):
+            out = args.out / f"{label.replace(' ', '_').replace(',', '')}_{seed}"
+            labeller = trained(args.data, out, [*shape, "--seed", str(seed), *args.flags])
+            for searching in found:
+                labeller.searching = searching
+                cases = cases_of(labeller, args.data)
+                found[searching].append(evaluate.score(cases, list(labeller.levels), "labelled", labeller.resolution))
+        size = sum(parameter.numel() for parameter in labeller.network.parameters()) / 1e6
+        n = f"{found[True][0]['n_true']} discs x {args.seeds}"
+        rows.append([label, f"{size:.2f} M", n, *cells(found[True]), *cells(found[False])])
+        head = ["", "parameters", "N", "identified % (SD over seeds)", "FP %", "DTT mean, mm"]
+        save_text(args.out / "table.md", markdown([*head, *(f"{h}, no search" for h in head[3:])], rows) + "\n")
+    print((args.out / "table.md").read_text())
+
+
+def cells(scores):
+    """Return mean and spread over seeds of the share identified, and means of false positives and distance."""
+    shares = 100 * np.array([s["identified"] for s in scores])
+    spread = f" ({number(shares.std(ddof=1))})" if len(shares) > 1 else ""
+    false, distance = (np.mean([s[key] for s in scores]) for key in ("fp_rate", "dtt_mean"))
+    return [f"{shares.mean():.1f}{spread}", f"{100 * false:.1f}", number(distance)]
+
+
+def main(argv=None):
+    """Run a comparison, as the flags say."""
+    args = build_parser().parse_args(argv)
+    {"folds": cross_validate, "networks": compare_networks}[args.kind](args)
+
+
+if __name__ == "__main__":
+    run(main)

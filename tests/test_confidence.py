@@ -1,0 +1,48 @@
+"""Confidences, thresholds and calibration errors, against values worked out by hand."""
+
+import numpy as np
+import pytest
+
+from utils.confidence import Calibration, best_threshold, features, fit, reliability
+
+
+def test_without_a_calibration_the_confidence_is_the_share_of_chains():
+    share = np.array([0.2, 0.5, 0.9])
+    np.testing.assert_allclose(Calibration().confidence(np.full(3, 0.4), share, np.zeros(3)), share)
+    again = Calibration.from_dict(Calibration(np.arange(4.0), 0.3).to_dict())
+    assert again.threshold == 0.3 and again.weights.tolist() == [0, 1, 2, 3]
+
+
+def test_the_fit_finds_the_chances_that_discs_were_drawn_with():
+    rng = np.random.default_rng(0)
+    evidence, share, margin = rng.uniform(0.05, 1, 20000), rng.uniform(0.01, 0.99, 20000), rng.uniform(-5, 20, 20000)
+    true = np.array([0.5, 0.7, 0.4, 0.9])
+    chance = 1 / (1 + np.exp(-features(evidence, share, margin) @ true))
+    right = rng.random(20000) < chance
+    found = fit(evidence, share, margin, right, 20000)
+    np.testing.assert_allclose(found.weights, true, atol=0.1)
+    assert reliability(found.confidence(evidence, share, margin), right)[1] < 0.015
+
+
+def test_a_few_right_discs_or_none_do_not_make_it_certain():
+    few = fit(np.full(5, 0.9), np.full(5, 0.9), np.full(5, 5.0), np.ones(5, bool), 5)
+    assert 0.9 < few.confidence(np.array([0.9]), np.array([0.9]), np.array([5.0]))[0] < 0.995
+    none = fit(*np.zeros((4, 0)), 10)
+    assert none.threshold == 0.0 and none.weights.tolist() == [0, 1, 0, 0]
+
+
+def test_the_threshold_has_the_best_f1_score():
+    # Of 4 true discs 3 are found. F1 of the best 1, 2, 3, 4, 5 discs: 2/5, 4/6, 6/7, 6/8, 6/9.
+    confidence = np.array([0.9, 0.8, 0.6, 0.4, 0.1])
+    assert best_threshold(confidence, [1, 1, 1, 0, 0], 4) == pytest.approx(0.5)
+    # With the wrong ones on top nothing is won by leaving discs out: 0, 2/6, 4/7.
+    assert best_threshold(confidence[:3], [0, 1, 1], 4) == 0.0
+    assert best_threshold([], [], 0) == 0.0
+
+
+def test_calibration_error_by_hand():
+    # Bin 0.9 to 1: mean 0.95, 1 of 2 right: 0.45 off; bin 0.2 to 0.3: mean 0.25, none of 2 right: 0.25 off.
+    rows, error = reliability([0.92, 0.98, 0.25, 0.25], [True, False, False, False])
+    assert rows == [(0.25, 0.0, 2), (0.95, 0.5, 2)]
+    assert error == pytest.approx(0.5 * 0.25 + 0.5 * 0.45)
+    assert np.isnan(reliability([], [])[1])

@@ -1,0 +1,69 @@
+"""Sagittal slabs side by side: where they lie, what a disc is in each, and the curve through them."""
+
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from test_sample import lumbar
+
+from utils.lateral import lateral_positions
+from utils.sample import OUTSIDE, PRESENT, UNKNOWN
+from utils.scan import Scan, sagittal, slab_offsets
+
+
+@pytest.mark.parametrize(
+    ("voxels", "width", "expected"),
+    # Slabs of 6 mm have to lie within the volume, and no more than five on either side.
+    [(64, 0.8, [-18, -12, -6, 0, 6, 12, 18]), (192, 1.0, range(-30, 31, 6)), (1, 4.0, [0]), (5, 4.0, [-6, 0, 6])],
+)
+def test_slabs_lie_within_the_volume(voxels, width, expected):
+    scan = Scan(Path("scan"), np.zeros((voxels, 20, 30), np.float32), np.diag([width, 1, 1, 1.0]))
+    assert slab_offsets(scan).tolist() == list(expected)
+
+
+@pytest.mark.parametrize("codes", ["RAS", "LPI"])
+def test_each_slab_shows_its_own_part_of_the_volume(codes):
+    # The value of a voxel is its distance to the right of the middle, in mm.
+    right = np.broadcast_to((np.arange(61) - 30.0)[:, None, None], (61, 20, 30)).astype(np.float32)
+    image = nibabel.Nifti1Image(right, np.eye(4))
+    turn = nibabel.orientations.ornt_transform(
+        nibabel.orientations.io_orientation(image.affine), nibabel.orientations.axcodes2ornt(codes)
+    )
+    image = image.as_reoriented(turn)
+    scan = Scan(Path("scan"), np.asarray(image.dataobj), image.affine)
+    slabs, plane = sagittal(scan, 1.0, offsets=slab_offsets(scan))
+    # A slab of 6 slices has its middle half a slice beside that of 61.
+    np.testing.assert_allclose(slabs[:, 15, 10], slab_offsets(scan), atol=0.51)
+    np.testing.assert_allclose(plane.to_world([[3, 4]], 12.0)[0, 0] - plane.to_world([[3, 4]])[0, 0], 12.0)
+
+
+def test_a_disc_is_present_in_the_slabs_near_it_alone():
+    sample = lumbar()
+    sample.across = np.array([0.0, 4.0, 8.0, 13.0, 20.0])
+    sample.slabs, sample.offsets = np.zeros((2, 240, 120), np.float16), np.array([0.0, 18.0])
+    here, beside = sample.in_slab(0), sample.in_slab(1)
+    assert here.states[21:26].tolist() == [PRESENT, PRESENT, UNKNOWN, UNKNOWN, OUTSIDE]
+    assert here.levels.tolist() == [21, 22]
+    assert beside.states[21:26].tolist() == [OUTSIDE, UNKNOWN, UNKNOWN, PRESENT, PRESENT]
+    np.testing.assert_array_equal(beside.points, sample.points[3:])
+
+
+def test_the_curve_follows_a_scoliosis_and_not_a_slip():
+    rows = 25.0 * np.arange(12)
+    truth = 10 * np.sin(np.pi * rows / 400)
+    offsets = np.arange(-30.0, 31, 6)
+    evidence = np.exp(-0.5 * ((truth[:, None] - offsets) / 6) ** 2)
+    np.testing.assert_allclose(lateral_positions(evidence, offsets, rows), truth, atol=0.8)
+    # One disc with weak evidence in the wrong slab is drawn back to the curve.
+    evidence[6] = 0.1 * (offsets == -30)
+    assert abs(lateral_positions(evidence, offsets, rows)[6] - truth[6]) < 3
+
+
+def test_any_number_of_discs_has_a_position():
+    offsets = np.array([-6.0, 0, 6])
+    assert lateral_positions(np.zeros((0, 3)), offsets, []).shape == (0,)
+    np.testing.assert_allclose(lateral_positions([[0, 0, 0.5]], offsets, [10]), [6])
+    # Two discs lie on a line of their own: the mean, by evidence.
+    np.testing.assert_allclose(lateral_positions([[0, 0, 0.5], [0, 1, 0]], offsets, [10, 40]), [2, 2], atol=1e-3)
+    assert np.isfinite(lateral_positions(np.zeros((4, 3)), offsets, [1, 2, 3, 4])).all()

@@ -1,0 +1,29 @@
+"""Scans cut to a few discs."""
+
+import numpy as np
+from test_sample import lumbar
+
+from utils.sample import OUTSIDE, PRESENT
+from utils.windows import cut, window_levels
+
+
+def test_windows_begin_where_their_place_says():
+    whole = np.arange(2, 26)
+    assert window_levels(whole, 4, "neck") == [2, 3, 4, 5]
+    assert window_levels(whole, 4, "loin") == [22, 23, 24, 25]
+    assert window_levels(whole, 12, "chest") == list(range(9, 21))
+    assert window_levels(whole, 13, "chest") is None  # there are twelve discs from T1-T2 to T12-L1
+    assert window_levels(np.arange(2, 15), 4, "chest") == [11, 12, 13, 14]  # the nearest to T6-T7
+    assert window_levels(np.delete(whole, 21), 4, "loin") is None  # L2-L3 is not labelled
+
+
+def test_a_cut_runs_midway_to_the_next_disc():
+    # Rows 60, 95, 130.5, 166.5 and 200.5: L3-L4 at 130.5 comes after the cut between 95 and 130.5.
+    sample = lumbar()
+    window = cut(sample, [23, 24, 25])
+    assert window.levels.tolist() == [23, 24, 25]
+    top = int(np.ceil((95 + 130.5) / 2))
+    np.testing.assert_allclose(window.points[:, 0], sample.points[2:, 0] - top)
+    assert window.image.shape == (240 - top, 120) == window.slabs.shape[1:]  # 40 mm below L5-S1 end at row 240
+    np.testing.assert_array_equal(window.image, sample.image[top:])
+    assert (window.states == PRESENT).sum() == 3 and window.states[22] == OUTSIDE and window.states[20] == OUTSIDE

@@ -1,0 +1,132 @@
+"""How sure a found disc is: from what the network and the search say of it to the chance that it is right.
+
+A logistic regression (Platt 1999) on the validation split maps evidence, share of chains and margin to
+the chance that a disc lies within 10 mm of the true disc of its level. Pure NumPy.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+START = np.array([0.0, 1.0, 0.0, 0.0])  # without a calibration: the share of chains as it is
+RIDGE = 1.0  # pulls towards START, so that few discs, or none that is wrong, give no certainty
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Weights of the logistic regression, and the confidence under which a disc is left out.
+
+    Attributes
+    ----------
+    weights : (4,) array
+        For the columns of `features`.
+    threshold : float
+    """
+
+    weights: np.ndarray = field(default_factory=START.copy)
+    threshold: float = 0.0
+
+    def confidence(self, evidence, share, margin):
+        """Return the confidence (N,) in 0..1 of discs; parameters as in `features`."""
+        return 1 / (1 + np.exp(-features(evidence, share, margin) @ self.weights))
+
+    def to_dict(self):
+        """Return plain values, for a checkpoint."""
+        return {"weights": self.weights.tolist(), "threshold": float(self.threshold)}
+
+    @classmethod
+    def from_dict(cls, values):
+        """Rebuild the calibration that `to_dict` gave."""
+        return cls(np.asarray(values["weights"], float), float(values["threshold"]))
+
+
+def features(evidence, share, margin):
+    """Return what the confidence depends on.
+
+    Parameters
+    ----------
+    evidence : (N,) array
+        Heatmap value in 0..1.
+    share : (N,) array
+        Share of all chains that take the disc's candidate, in 0..1.
+    margin : (N,) array
+        Score of the disc's chain less that of the chain shifted by a level.
+
+    Returns
+    -------
+    (N, 4) array
+        1, the log-odds of the share, the log of the evidence, a tenth of the margin; each within bounds.
+    """
+    share = np.clip(share, 1e-3, 1 - 1e-3)
+    return np.stack(
+        [
+            np.ones(len(share)),
+            np.log(share / (1 - share)),
+            np.log(np.clip(evidence, 0.01, 1)),
+            np.clip(margin, -10, 30) / 10,
+        ],
+        -1,
+    )
+
+
+def fit(evidence, share, margin, right, n_true):
+    """Calibrate on discs that are known to be right or wrong.
+
+    Parameters
+    ----------
+    evidence, share, margin : (N,) arrays, as in `features`
+    right : (N,) bool array
+    n_true : int
+        True discs that could have been found, for the threshold.
+
+    Returns
+    -------
+    Calibration
+    """
+    right = np.asarray(right, float)
+    x, weights = features(evidence, share, margin), START.copy()
+    for _ in range(30):  # Newton's method; the objective is strictly convex
+        p = 1 / (1 + np.exp(-x @ weights))
+        slope = x.T @ (p - right) + RIDGE * (weights - START)
+        bend = (x * (p * (1 - p))[:, None]).T @ x + RIDGE * np.eye(len(START))
+        weights = weights - np.linalg.solve(bend, slope)
+    p = 1 / (1 + np.exp(-x @ weights))
+    return Calibration(weights, best_threshold(p, right, n_true))
+
+
+def best_threshold(confidence, right, n_true):
+    """Return the threshold with the highest F1 score of the discs at or above it; the lowest one of equals."""
+    order = np.argsort(-np.asarray(confidence), kind="stable")
+    ordered, hits = np.asarray(confidence)[order], np.cumsum(np.asarray(right)[order])
+    score = 2 * hits / (np.arange(1, len(order) + 1) + n_true)
+    if len(order) == 0 or score.max() <= score[-1]:
+        return 0.0
+    last = len(score) - 1 - int(score[::-1].argmax())
+    return float(0.5 * (ordered[last] + ordered[last + 1]))
+
+
+def reliability(confidence, right, bins=10):
+    """Compare confidence and share right in bins of equal width.
+
+    Parameters
+    ----------
+    confidence : (N,) array in 0..1
+    right : (N,) bool array
+    bins : int
+
+    Returns
+    -------
+    rows : list of (mean confidence, share right, count)
+        Of the bins that are not empty, ascending.
+    error : float
+        Expected calibration error: the mean over discs of the distance of the two (Naeini et al. 2015).
+    """
+    confidence, right = np.asarray(confidence, float), np.asarray(right, float)
+    bin_of = np.minimum((confidence * bins).astype(int), bins - 1)
+    rows = []
+    for index in np.unique(bin_of):
+        own = bin_of == index
+        rows.append((float(confidence[own].mean()), float(right[own].mean()), int(own.sum())))
+    total = sum(count for _, _, count in rows)
+    error = sum(count * abs(sure - share) for sure, share, count in rows) / total if total else float("nan")
+    return rows, error
