@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from utils.charts import confusion_matrix, curves
+from utils.charts import confusion_matrix, curves, reliability_diagram
 from utils.discs import LEVELS
 from utils.figures import attention_rows, colour, convergence, prediction_picture, spread
 from utils.labeller import Prediction
@@ -38,11 +38,15 @@ def test_the_animation_is_small_and_ends_with_the_last_epoch(tmp_path):
 
 
 def test_every_figure_can_be_drawn_with_nothing_found(tmp_path):
-    nothing = Prediction(np.zeros(0, int), np.zeros((0, 2)), np.zeros(0), np.zeros((2, 25, 20)), None)
+    none = np.zeros(0)
+    nothing = Prediction(
+        np.zeros(0, int), np.zeros((0, 2)), none, none, none, none, np.nan, np.zeros((2, 25, 20)), None, 0
+    )
     prediction_picture(np.zeros((100, 80)), nothing, 1.0, tmp_path / "a.png", "none found")
     attention_rows([("flat", np.zeros((100, 80)), np.full((25, 20), 0.5), 1.0)], tmp_path / "b.png")
     confusion_matrix(np.zeros((3, 4), int), [3, 4, 5], tmp_path / "c.png")
     line = {"epoch": 1, "loss": 1.0, "val_loss": 1.0, "identified": 0.0, "dtt_mean": float("nan")}
     curves([line], tmp_path / "d.png")
-    assert all((tmp_path / f"{letter}.png").stat().st_size > 1000 for letter in "abcd")
+    reliability_diagram([], tmp_path / "e.png")
+    assert all((tmp_path / f"{letter}.png").stat().st_size > 1000 for letter in "abcde")
     assert not list(tmp_path.glob(".part-*"))

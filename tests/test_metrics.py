@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from utils.metrics import Case, compare, confusion, id_verse, identified_and_distance, labelled_scores, published_scores
+from utils.metrics import (
+    Case,
+    compare,
+    confusion,
+    id_verse,
+    identified_and_distance,
+    labelled_scores,
+    published_scores,
+    shifted_scans,
+)
 
 LEVELS = [21, 22, 23, 24, 25]
 COLUMN = 50.0
@@ -58,6 +67,14 @@ def test_labelled_protocol(cases):
     assert scores["all_mean"] == pytest.approx(49 / 12)
     assert scores["si_mean"] == pytest.approx(0.3)
     assert scores["scans_all_right"] == pytest.approx(1 / 4)
+    # Each is 4 mm off left-right too: 5, the root of 32, and eight times 4.
+    assert scores["mean_3d"] == pytest.approx((5 + np.sqrt(32) + 8 * 4) / 10)
+    # Every confidence is 1, and 10 of 14 are right.
+    assert scores["calibration_error"] == pytest.approx(4 / 14)
+
+
+def test_a_scan_whose_names_are_one_off_is_shifted(cases):
+    assert shifted_scans(cases, [20, *LEVELS]) == ["shifted"]
 
 
 def test_levels_that_are_not_scored_are_left_out(cases):

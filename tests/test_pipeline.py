@@ -37,6 +37,7 @@ def data(tree):
 def quick(monkeypatch):
     """Let an epoch of the default recipe be short."""
     monkeypatch.setitem(train.RECIPES["default"], "least_slices", 16)
+    monkeypatch.setattr("utils.engine.CALIBRATION_VIEWS", 4)
     torch.set_num_threads(1)
 
 
@@ -80,10 +81,14 @@ def test_from_scans_to_labels(tree, data, tmp_path, capsys):
     evaluate.main(["--weights", str(out), "--data", str(data)])
     overall = json.loads((out / "evaluation" / "metrics.json").read_text())["overall"]
     assert overall["n_true"] > 0 and 0 <= overall["identified"] <= 1
+    evaluate.main(["--weights", str(out), "--windows", "4", "--no-search", "--out", str(tmp_path / "other")])
+    assert "| neck | 4 | " in (tmp_path / "other" / "windows.md").read_text()
     evaluate.main(["--compare", str(out), str(out / "evaluation")])
     assert "| fn_rate, % | 100.00 | 100.00 | +0.00 | +0.00 to +0.00 |" in capsys.readouterr().out
     with pytest.raises(UserError, match="holds no evaluation"):
-        evaluate.main(["--compare", str(out), str(tmp_path)])
+        evaluate.main(["--weights", str(out), "--windows", "4", "--no-search", "--out", str(tmp_path / "other")])
+    assert "| neck | 4 | " in (tmp_path / "other" / "windows.md").read_text()
+    evaluate.main(["--compare", str(out), str(tmp_path)])
     scans = sorted(tree.glob("sub-*/anat/*.nii.gz"))
     given = tmp_path / "labels"
     assert predict.main(["--data", str(tree), "--weights", str(out), "--out", str(given)]) == 0

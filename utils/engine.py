@@ -1,7 +1,5 @@
 """One epoch of training, one look at the validation split, and the calibration on it at the end."""
 
-from dataclasses import replace
-
 import numpy as np
 import torch
 
@@ -11,6 +9,8 @@ from utils.files import UserError
 from utils.labeller import forward
 from utils.metrics import Case, compare, identified_and_distance
 from utils.training import transform_slabs
+
+CALIBRATION_VIEWS = 80  # with the fields of view and contrasts that training draws
 
 
 def train_epoch(network, loader, loss_of, optimizer, scheduler, device, amp, bar):
@@ -92,7 +92,7 @@ def validate(labeller, samples):
     return *scores, predictions
 
 
-def calibrate(labeller, samples, views=120, seed=0):
+def calibrate(labeller, samples, seed=0):
     """Fit the confidence on a validation split: on its scans as they are, and on augmented views of them.
 
     Parameters
@@ -100,8 +100,6 @@ def calibrate(labeller, samples, views=120, seed=0):
     labeller : Labeller
         Its own calibration is replaced.
     samples : list of Sample
-    views : int
-        So many augmented views, with the fields of view and contrasts that training draws.
     seed : int
 
     Returns
@@ -110,14 +108,12 @@ def calibrate(labeller, samples, views=120, seed=0):
     """
     labeller.network.eval()
     labeller.calibration = Calibration()
-    shown = [(sample, sample.slabs) for sample in samples]
-    for view in range(views):
-        sample = samples[view % len(samples)]
-        slabs, points, levels, states = transform_slabs(np.random.default_rng([seed, 3, view]), sample)
-        shown.append((replace(sample, points=points, levels=levels, states=states), slabs))
+    shown = list(samples)
+    for view in range(CALIBRATION_VIEWS):
+        shown.append(transform_slabs(np.random.default_rng([seed, 3, view]), samples[view % len(samples)]))
     found, n_true = [], 0
-    for sample, slabs in shown:
-        prediction = labeller.label(slabs, sample.offsets)
+    for sample in shown:
+        prediction = labeller.label(sample.slabs, sample.offsets)
         for row in compare(Case.of(sample, prediction), labeller.levels):
             n_true += row.true is not None
             if row.found is not None and row.outcome != "unknown":

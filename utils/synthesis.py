@@ -52,7 +52,7 @@ def choose_field_of_view(rng, anatomy):
     return bottom - rng.uniform(260, 380), bottom
 
 
-def draw_volume(rng, anatomy, contrast, field, voxel_mm, turn_deg=(0.0, 0.0, 0.0)):
+def draw_volume(rng, anatomy, contrast, field, voxel_mm, turn_deg=(0.0, 0.0, 0.0), off_centre=None):
     """Scan an anatomy.
 
     Parameters
@@ -67,6 +67,8 @@ def draw_volume(rng, anatomy, contrast, field, voxel_mm, turn_deg=(0.0, 0.0, 0.0
         Size of a voxel left-right, front-back and head-foot.
     turn_deg : three floats
         How the scanner's box is turned in the world, about its axes in that order.
+    off_centre : float, optional
+        How far the middle of the box lies beside that of the drawing, in mm; random by default.
 
     Returns
     -------
@@ -78,7 +80,8 @@ def draw_volume(rng, anatomy, contrast, field, voxel_mm, turn_deg=(0.0, 0.0, 0.0
     rows = np.arange(field[1], field[0], -voxel[2])  # upward
     columns = middle_col + depth / 2 - np.arange(0, depth, voxel[1])  # forward
     lateral = rng.uniform(44, 60)
-    across = np.arange(0, lateral, voxel[0]) - lateral / 2 - rng.normal(0, 4)
+    beside = rng.normal(0, 4) if off_centre is None else off_centre
+    across = np.arange(0, lateral, voxel[0]) - lateral / 2 - beside
 
     signal = np.array(SIGNAL[contrast]) * np.exp(rng.normal(0, 0.12, len(TISSUES)))
     maps = _resample(anatomy.maps, rows, columns, voxel, signal, rng)

@@ -1,5 +1,7 @@
 """The slices that a network is trained on: cut to one size, augmented, with target heatmaps."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch.utils.data import Dataset
@@ -74,13 +76,14 @@ def transform(rng, sample):
 
 
 def transform_slabs(rng, sample):
-    """Draw an augmented version of all slabs (S, H, W) of a sample at once, with points, levels and states."""
+    """Draw an augmented version of a sample with all of its slabs; returns a `Sample`."""
     shape_map, window, inside = _view(rng, sample)
     _, points, levels, states = place(shape_map, sample, window)
     seed = rng.integers(2**32)  # one scanner for all slabs
     slabs = [shape_map.image(slab.astype(np.float32)) for slab in sample.slabs]
     slabs = [change_intensity(np.random.default_rng(seed), slab) * inside for slab in slabs]
-    return np.stack(slabs).astype(np.float32), points, levels, states
+    across = sample.across[np.isin(sample.levels, levels)]
+    return replace(sample, points=points, levels=levels, states=states, across=across, slabs=np.stack(slabs))
 
 
 def _view(rng, sample):
