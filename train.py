@@ -7,6 +7,7 @@ to be better.
 
 import argparse
 import json
+import os
 import time
 from pathlib import Path
 
@@ -19,18 +20,22 @@ from models import MODELS, build_model
 from utils.charts import curves
 from utils.checkpoint import FORMAT, code_version, load_checkpoint, save_checkpoint
 from utils.device import choose_device
+from utils.discs import LEVELS
 from utils.engine import better, calibrate, train_epoch, validate, validation_loss
 from utils.figures import convergence
 from utils.files import UserError, run, save_json, save_text
 from utils.labeller import Labeller
 from utils.loss import focal_loss, mse_loss
+from utils.randomise import draw_bank
 from utils.recipes import RECIPES, build_optimizer, build_scheduler
 from utils.sample import load_split, load_summary
 from utils.skeleton import learn_prior
+from utils.synthetic import RESOLUTION_MM, SIGMA_MM, SyntheticBatches, validation_samples
 from utils.training import TrainingSlices
 
 LOSSES = {"focal": focal_loss, "mse": mse_loss}
 FOCAL_BIAS = -4.0  # heatmaps start nearly empty, as CornerNet's do
+SYNTHETIC_EPOCH = 2048  # images
 SHOWN = 4  # validation slices in the animation
 SAME_ON_RESUME = ("recipe", "epochs", "batch_size", "lr", "seed")
 
@@ -39,7 +44,12 @@ def build_parser():
     """Return the parser of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     place = parser.add_argument_group("data")
-    place.add_argument("--data", type=Path, required=True, help="folder written by prepare_spinegeneric.py")
+    source = place.add_mutually_exclusive_group(required=True)
+    source.add_argument("--data", type=Path, help="folder written by prepare_spinegeneric.py")
+    source.add_argument(
+        "--synthetic", type=int, nargs="?", const=1000, metavar="PEOPLE",
+        help="images made on the way from so many drawn people (4.5 MB of memory each), and no scan at all",
+    )  # fmt: skip
     place.add_argument("--out", type=Path, required=True, help="folder of this run, such as output/RUN")
     place.add_argument(
         "--workers", type=int, default=0, help="processes that prepare batches; 0: none beside the training"
@@ -73,6 +83,45 @@ def settle(args):
         if settings[key] < 1:
             raise UserError(f"--{key.replace('_', '-')} {settings[key]}: give 1 or more")
     return {key: str(value) if isinstance(value, Path) else value for key, value in settings.items()}
+
+
+class Prepared:
+    """What a training takes from prepared scans.
+
+    Attributes
+    ----------
+    levels, resolution, sigma : level of each channel, mm, mm
+    items : object whose ``epoch`` is set before each epoch
+    loader : iterable of batches
+    length : int
+        Images in an epoch.
+    val_samples : list of Sample
+    spines : list of (points (N, 2) in mm, levels (N,))
+        For the prior.
+    """
+
+    def __init__(self, args, settings, device):
+        summary = load_summary(args.data)
+        samples, self.val_samples = load_split(args.data, "train"), load_split(args.data, "val")
+        self.levels, self.resolution, self.sigma = summary["levels"], summary["resolution"], summary["sigma"]
+        self.length = max(len(samples), RECIPES[args.recipe]["least_slices"])
+        self.items = TrainingSlices(samples, self.levels, self.sigma, augment=True, seed=args.seed, length=self.length)
+        self.loader = DataLoader(
+            self.items, settings["batch_size"], num_workers=args.workers, pin_memory=device.type == "cuda"
+        )
+        self.spines = [(sample.points * sample.spacing, sample.levels) for sample in samples]
+
+
+class Synthetic:
+    """What a training takes from drawn people; attributes as in `Prepared`."""
+
+    def __init__(self, args, settings, device):
+        self.levels, self.resolution, self.sigma = list(LEVELS), RESOLUTION_MM, SIGMA_MM
+        bank = draw_bank(args.synthetic, args.seed, device, jobs=os.cpu_count())
+        self.length = SYNTHETIC_EPOCH // settings["batch_size"] * settings["batch_size"]
+        self.items = self.loader = SyntheticBatches(bank, settings["batch_size"], self.length, args.seed)
+        self.val_samples = validation_samples()
+        self.spines = [(points[list(LEVELS)], LEVELS) for points in bank.points.cpu().numpy()]
 
 
 def start_from(path, network, levels):
@@ -126,14 +175,9 @@ def main(argv=None):
     torch.manual_seed(args.seed)  # of the weights; samples have generators of their own
     recipe = RECIPES[args.recipe]
 
-    summary = load_summary(args.data)
-    levels = summary["levels"]
-    train_samples, val_samples = load_split(args.data, "train"), load_split(args.data, "val")
-    length = max(len(train_samples), recipe["least_slices"])
-    train_set = TrainingSlices(train_samples, levels, summary["sigma"], augment=True, seed=args.seed, length=length)
-    val_set = TrainingSlices(val_samples, levels, summary["sigma"])
-    loader = DataLoader(train_set, settings["batch_size"], num_workers=args.workers, pin_memory=device.type == "cuda")
-    val_loader = DataLoader(val_set, settings["batch_size"])
+    source = Synthetic(args, settings, device) if args.synthetic else Prepared(args, settings, device)
+    levels, loader, val_samples, length = source.levels, source.loader, source.val_samples, source.length
+    val_loader = DataLoader(TrainingSlices(val_samples, levels, source.sigma), settings["batch_size"])
 
     shape = {"stacks": args.stacks, "blocks": args.blocks, "features": settings["features"]}
     model = {"name": args.model, "levels": len(levels), **shape, "in_channels": recipe["in_channels"]}
@@ -148,11 +192,11 @@ def main(argv=None):
     scheduler = build_scheduler(recipe, optimizer, settings["lr"], args.epochs, len(loader))
 
     state = {
-        "format": FORMAT, "model": model, "levels": levels, "resolution": summary["resolution"],
+        "format": FORMAT, "model": model, "levels": levels, "resolution": source.resolution,
         "output": "logits" if recipe["loss"] == "focal" else "heatmaps",
-        "prior": learn_prior([(s.points * s.spacing, s.levels) for s in train_samples]).to_dict(),
+        "prior": learn_prior(source.spines).to_dict(),
         "calibration": None, "epoch": 0, "best": None, "log": [], "frames": [],
-        "data": str(args.data), "args": settings, "version": code_version(),
+        "data": str(args.data) if args.data else None, "args": settings, "version": code_version(),
     }  # fmt: skip
     if args.resume:
         resume(args.out, state, network, optimizer, scheduler)
@@ -161,13 +205,13 @@ def main(argv=None):
     )
     labeller = Labeller(state, args.out, device, network)
     size = sum(parameter.numel() for parameter in network.parameters()) / 1e6
-    print(f"{args.model}: {size:.2f} M parameters; slices: {len(train_samples)} train, {len(val_samples)} validation")
+    print(f"{args.model}: {size:.2f} M parameters; slices: {length} an epoch, {len(val_samples)} for validation")
 
     with tqdm(total=args.epochs * length, initial=state["epoch"] * length, unit="image", smoothing=0.05) as bar:
         bar.validation = ""
         for epoch in range(state["epoch"] + 1, args.epochs + 1):
             bar.set_description(f"epoch {epoch}/{args.epochs}")
-            train_set.epoch, began = epoch, time.perf_counter()
+            source.items.epoch, began = epoch, time.perf_counter()
             loss = train_epoch(network, loader, loss_of, optimizer, scheduler, device, args.amp, bar)
             seconds = time.perf_counter() - began
             val_loss = validation_loss(network, val_loader, loss_of, device, args.amp)

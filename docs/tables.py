@@ -4,23 +4,29 @@ Everything is made by the scripts themselves, in folders under --out; what is th
 """
 
 import argparse
+import itertools
 import json
 import sys
 from pathlib import Path
 
 import numpy as np
+from nibabel.affines import apply_affine
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import evaluate  # noqa: E402
 import prepare_spinegeneric  # noqa: E402
 import train  # noqa: E402
+from utils.canvas import PIXEL_MM  # noqa: E402
 from utils.discs import LEVELS, parse_levels  # noqa: E402
 from utils.files import run, save_json, save_text  # noqa: E402
 from utils.labeller import load_labeller  # noqa: E402
-from utils.metrics import Case, compare  # noqa: E402
+from utils.metrics import NEAR_MM, Case, compare  # noqa: E402
+from utils.phantom import draw_anatomy  # noqa: E402
 from utils.sample import load_split  # noqa: E402
-from utils.tables import disc_rows, interval_line, labelled_table, markdown, number  # noqa: E402
+from utils.scan import Scan, normalise, sagittal, slab_offsets  # noqa: E402
+from utils.synthesis import choose_field_of_view, draw_volume  # noqa: E402
+from utils.tables import disc_rows, interval_line, labelled_table, markdown, number, share  # noqa: E402
 
 NETWORKS = {
     "hourglass with attention, 2 stacks": ["--model", "hourglass_attention", "--stacks", "2"],
@@ -43,6 +49,9 @@ def build_parser():
     networks = kinds.add_parser("networks", help="equal small trainings of all networks, with and without the search")
     networks.add_argument("--data", type=Path, required=True, help="a prepared data set")
     networks.add_argument("--seeds", type=int, default=3, help="trainings of each")
+    lateral = kinds.add_parser("lateral", help="errors in space on synthetic people with scoliosis, off the centre")
+    lateral.add_argument("--weights", type=Path, required=True, help="a run's folder")
+    lateral.add_argument("--people", type=int, default=20, help="with two scans each")
     for kind in (folds, networks):
         kind.add_argument("--out", type=Path, required=True, help="folder of the trainings")
         kind.add_argument("flags", nargs="*", default=[], help="flags for train.py, after --")
@@ -99,10 +108,14 @@ def compare_networks(args):
         for seed in range(args.seeds):
             out = args.out / f"{label.replace(' ', '_').replace(',', '')}_{seed}"
             labeller = trained(args.data, out, [*shape, "--seed", str(seed), *args.flags])
-            for searching in found:
-                labeller.searching = searching
-                cases = cases_of(labeller, args.data)
-                found[searching].append(evaluate.score(cases, list(labeller.levels), "labelled", labeller.resolution))
+            cases = {True: [], False: []}
+            for sample in load_split(args.data, "test"):
+                heatmaps, _ = labeller.heatmaps(sample.slabs)
+                for labeller.searching in cases:
+                    prediction = labeller.discs(heatmaps, sample.offsets, sample.image.shape)
+                    cases[labeller.searching].append(Case.of(sample, prediction))
+            for searching, own in cases.items():
+                found[searching].append(evaluate.score(own, list(labeller.levels), "labelled", labeller.resolution))
         size = sum(parameter.numel() for parameter in labeller.network.parameters()) / 1e6
         n = f"{found[True][0]['n_true']} discs x {args.seeds}"
         rows.append([label, f"{size:.2f} M", n, *cells(found[True]), *cells(found[False])])
@@ -119,10 +132,44 @@ def cells(scores):
     return [f"{shares.mean():.1f}{spread}", f"{100 * false:.1f}", number(distance)]
 
 
+def score_lateral(args):
+    """Score discs in space on scans of curved spines 15 mm off the middle of the volume."""
+    labeller, errors, n_true, index = load_labeller(args.weights), [], 0, 0
+    for seed in itertools.count():
+        rng = np.random.default_rng([9, seed])
+        anatomy = draw_anatomy(rng)
+        curve = np.interp(anatomy.points[2:, 0], np.arange(len(anatomy.shift)) * PIXEL_MM, anatomy.shift)
+        if np.ptp(curve) < 12:
+            continue
+        for contrast, voxel in (("T1w", 1.0), ("T2w", 0.8)):
+            field = choose_field_of_view(rng, anatomy)
+            beside = rng.choice([-15, 15])
+            volume = draw_volume(rng, anatomy, contrast, field, [voxel] * 3, rng.uniform(-5, 5, 3), beside)
+            scan = Scan(Path("phantom"), volume.data, volume.affine)
+            offsets = slab_offsets(scan)
+            images, plane = sagittal(scan, labeller.resolution, offsets=offsets)
+            found = labeller.label(np.stack([normalise(image) for image in images]), offsets)
+            world = dict(zip(found.levels, plane.to_world(found.points, found.across), strict=True))
+            for level, true in zip(volume.levels, volume.voxels, strict=True):
+                # A curved spine may leave the volume: what is not in it cannot be found.
+                if 0 < true[0] < volume.data.shape[0] - 1:
+                    n_true += 1
+                    if level in world:
+                        errors.append(np.linalg.norm(world[level] - apply_affine(volume.affine, true)))
+        index += 1
+        if index == args.people:
+            break
+    near = np.array([error for error in errors if error <= NEAR_MM])
+    print(
+        f"found within 10 mm in space: {share(len(near), n_true)}; of those {near.mean():.2f} ({near.std(ddof=1):.2f})"
+    )
+    print(f"of all found at their own level: {np.mean(errors):.2f} ({np.std(errors, ddof=1):.2f}) mm, N={len(errors)}")
+
+
 def main(argv=None):
     """Run a comparison, as the flags say."""
     args = build_parser().parse_args(argv)
-    {"folds": cross_validate, "networks": compare_networks}[args.kind](args)
+    {"folds": cross_validate, "networks": compare_networks, "lateral": score_lateral}[args.kind](args)
 
 
 if __name__ == "__main__":

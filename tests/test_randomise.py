@@ -1,0 +1,95 @@
+"""Images made in batches: points stay on their tissue, states follow the view, equal seeds give equal images."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+
+import utils.randomise as randomise
+from utils.canvas import CSF, PIXEL_MM, TISSUES
+from utils.discs import LEVELS
+from utils.heatmaps import render
+from utils.phantom import Anatomy, draw_anatomy
+from utils.randomise import SIZE, Bank, draw_images
+from utils.sample import OUTSIDE, PRESENT, UNKNOWN
+from utils.scan import normalise
+from utils.synthetic import SyntheticBatches, render_batch, validation_samples
+
+
+@pytest.fixture(scope="module")
+def bank():
+    return Bank([draw_anatomy(np.random.default_rng(seed)) for seed in range(2)])
+
+
+def dots():
+    """Return a drawing of nothing but a dot at each disc, in the middle plane alone."""
+    points = np.full((26, 2), np.nan)
+    points[1:] = np.stack([100 + 25.0 * np.arange(25), 160 + 20 * np.sin(np.arange(25) / 4)], -1)
+    maps = np.zeros((4, 1720, 660), np.uint8)
+    for row, column in np.round(points[1:] / PIXEL_MM).astype(int):
+        maps[0, row - 3 : row + 4, column - 3 : column + 4] = CSF
+    shift, widths = np.zeros(1720), np.tile([5.0, 8.0, 12.0], (1720, 1))
+    return Anatomy(maps, points, shift, widths)
+
+
+def test_points_stay_on_their_tissue_however_the_view_is_bent(monkeypatch):
+    signal = torch.zeros(8, len(TISSUES))
+    signal[:, CSF] = 1.0
+    monkeypatch.setattr(randomise, "_signals", lambda draw: signal)
+    monkeypatch.setattr(randomise, "_scanner", lambda draw, image, points: image)
+    monkeypatch.setattr(randomise, "_normalise", lambda image, filled: image)
+    images, points, states = draw_images(Bank([dots()]), 8, torch.Generator().manual_seed(0))
+    away = []
+    for image, place, state in zip(images[:, 0].numpy(), points.numpy(), states.numpy(), strict=True):
+        for level in np.flatnonzero(state == PRESENT):
+            row, column = place[level]
+            if 6 < row < SIZE - 7 and 6 < column < SIZE - 7:
+                low = np.round(place[level]).astype(int) - 5
+                part = image[low[0] : low[0] + 11, low[1] : low[1] + 11]
+                if part.max() > 0.5:  # else the dot lies beside the slab, or outside of the window
+                    away.append(ndimage.center_of_mass(part) + low - [row, column])
+    # Dots are drawn to a quarter of a pixel, and some are cut by the window.
+    assert len(away) > 20
+    assert np.abs(np.mean(away, 0)).max() < 0.15 and np.abs(away).max() < 1.0
+
+
+def test_a_level_is_present_where_slab_and_window_show_it(bank):
+    points = torch.full((1, 26, 2), 100.0)
+    points[0, 3] = torch.tensor([100.0, 300.0])  # beyond the image
+    points[0, 4] = torch.tensor([10.0, 100.0])  # in a part that is cut off
+    window = torch.ones(1, 1, SIZE, SIZE)
+    window[:, :, :50] = 0
+    which = torch.tensor([0])
+    bank = Bank([dots()])
+    for depth, expected in ((0.0, PRESENT), (4.9, PRESENT), (-8.0, UNKNOWN), (14.5, OUTSIDE)):
+        states = randomise._states(bank, which, points, window, torch.tensor([depth]))[0]
+        assert states[2] == expected and states[3] == OUTSIDE and states[4] == OUTSIDE
+
+
+def test_images_are_normalised_as_scans_are():
+    image = np.random.default_rng(0).gamma(2.0, 1.0, (SIZE, SIZE)).astype(np.float32)
+    image[:40] = 0
+    found = randomise._normalise(torch.from_numpy(image)[None, None], torch.from_numpy(image > 0)[None, None])
+    # Its percentiles are of an eighth of the pixels.
+    np.testing.assert_allclose(found[0, 0], normalise(image), atol=0.03)
+
+
+def test_equal_seeds_and_epochs_give_equal_batches(bank):
+    batches = SyntheticBatches(bank, 2, 4, seed=5)
+    first = [tensor.clone() for batch in batches for tensor in batch]
+    again = [tensor for batch in batches for tensor in batch]
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    batches.epoch = 1
+    assert not torch.equal(next(iter(batches))[0], first[0])
+    assert first[0].shape == (2, 1, SIZE, SIZE) and first[1].shape == (2, len(LEVELS), SIZE // 4, SIZE // 4)
+    assert 0 <= first[0].min() and first[0].max() <= 1
+
+
+def test_targets_are_those_of_prepared_slices():
+    sample = validation_samples(4, 1)[0]
+    points, states = torch.full((1, 26, 2), float("nan")), torch.zeros(1, 26)
+    points[0, sample.levels] = torch.from_numpy(sample.points.astype(np.float32))
+    states[0, sample.levels] = PRESENT
+    points = points.nan_to_num(0)
+    expected = render(sample.points, [LEVELS.index(k) for k in sample.levels], len(LEVELS), (SIZE, SIZE), 4.0, 1.0)
+    np.testing.assert_allclose(render_batch(points, states)[0], expected, atol=1e-4)

@@ -1,0 +1,95 @@
+"""Synthetic images as training batches without end, and as a fixed validation set."""
+
+import numpy as np
+import torch
+
+from utils.discs import LEVELS
+from utils.heatmaps import STRIDE
+from utils.plane import Plane
+from utils.randomise import SIZE, draw_bank, draw_images
+from utils.sample import PRESENT, UNKNOWN, Sample
+
+RESOLUTION_MM, SIGMA_MM = 1.0, 4.0
+VALIDATION_SEED = 10**6  # of anatomies that no training sees
+
+
+class SyntheticBatches:
+    """Batches of one epoch after the other, made on the device; equal for equal seed and epoch.
+
+    Parameters
+    ----------
+    bank : utils.randomise.Bank
+    batch_size : int
+    length : int
+        Images in an epoch.
+    seed : int
+    """
+
+    def __init__(self, bank, batch_size, length, seed=0):
+        self.bank, self.batch_size, self.steps, self.seed, self.epoch = bank, batch_size, length // batch_size, seed, 0
+
+    def __len__(self):
+        """Return the number of batches in an epoch."""
+        return self.steps
+
+    def __iter__(self):
+        """Yield images (B, 1, H, W), targets (B, C, H/4, W/4), weights (B, C) and numbers (B,)."""
+        device = self.bank.maps.device
+        state = np.random.SeedSequence([self.seed, self.epoch]).generate_state(1, np.uint64)[0]
+        generator = torch.Generator(device).manual_seed(int(state >> 1))
+        for step in range(self.steps):
+            images, points, states = draw_images(self.bank, self.batch_size, generator)
+            numbers = torch.arange(self.batch_size) + step * self.batch_size
+            yield images, render_batch(points, states), (states[:, list(LEVELS)] != UNKNOWN).float(), numbers
+
+
+def render_batch(points, states):
+    """Draw heatmaps as `utils.heatmaps.render` does, for a batch on its device.
+
+    Parameters
+    ----------
+    points : (B, 26, 2) tensor
+        Row and column in pixels.
+    states : (B, 26) tensor
+
+    Returns
+    -------
+    (B, 24, SIZE / 4, SIZE / 4) tensor
+    """
+    levels = list(LEVELS)
+    places = (points[:, levels] + 0.5) / STRIDE - 0.5
+    cells = torch.arange(SIZE // STRIDE, device=points.device)
+    sigma = SIGMA_MM / RESOLUTION_MM / STRIDE
+    down, back = (torch.exp(-0.5 * ((cells - places[..., k, None]) / sigma) ** 2) for k in (0, 1))
+    present = (states[:, levels] == PRESENT).float()[..., None, None]
+    return (down[..., :, None] * back[..., None, :]) * present
+
+
+def validation_samples(count=64, anatomies=32):
+    """Return a fixed set of synthetic samples from anatomies of their own."""
+    generator = torch.Generator().manual_seed(VALIDATION_SEED)
+    images, points, states = draw_images(draw_bank(anatomies, VALIDATION_SEED), count, generator)
+    samples = []
+    for index, (image, place, state) in enumerate(zip(images.numpy(), points.numpy(), states.numpy(), strict=True)):
+        levels = np.array([level for level in LEVELS if state[level] == PRESENT], int)
+        if len(levels):
+            plane = Plane(
+                np.zeros(3), np.array([0, 0, -1.0]), np.array([0, -1.0, 0]), np.array([1.0, 0, 0]), (SIZE,) * 2
+            )
+            samples.append(
+                Sample(
+                    f"synthetic{index:03d}",
+                    f"synthetic{index:03d}",
+                    "synthetic",
+                    "synthetic",
+                    image[0],
+                    place[levels].astype(float),
+                    levels,
+                    state,
+                    np.zeros(len(levels)),
+                    plane,
+                    image,
+                    np.zeros(1),
+                )  # fmt: skip
+            )
+    return samples
