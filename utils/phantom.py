@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from utils.canvas import CORD, CSF, FAT, FIBRE, MARROW, NUCLEUS, PIXEL_MM, ROOTS, WIDTH_MM, WORN, Canvas
+from utils.canvas import CORD, CSF, FAT, FIBRE, MARROW, NUCLEUS, PIXEL_MM, ROOTS, WIDTH_MM, WORN, Canvas, rounded
 from utils.discs import FIRST, LAST, TYPICAL_GAP_MM
 from utils.surroundings import DEPTH, at, draw_head, draw_organs, draw_outline, front_of
 
@@ -20,8 +20,9 @@ _DISC_HEIGHT = ([2, 3, 7, 9, 13, 17, 20, 22, 24, 25], [2, 5.0, 5.5, 4.3, 4.5, 5.
 # Angle in degrees of the way from a disc to the next one, backward positive, by level; sacrum from 25 on.
 _CERVICAL = ([1, 2, 4, 7, 9], [0, -6, -4, 16, 4])
 _THORACIC = ([6, 8, 10, 13, 17, 20], [0, 10, 20, 6, -9, -4])
-_LUMBAR = ([17, 19, 21, 22, 23, 24, 25], [0, -9, -16, -16, -13, -4, 0])
-_SACRAL = ([24, 25, 26, 27, 28, 29, 30, 31, 32], [0, 34, 44, 40, 24, 4, -14, -30, -40])
+_LUMBAR = ([17, 19, 21, 22, 23, 24, 25], [0, -10, -14, -11, -4, 0, 0])
+_SACRAL = ([23, 24, 25, 26, 27, 28, 29, 30, 31, 32], [0, 12, 36, 46, 42, 24, 4, -14, -30, -40])
+_JUNCTION = ([22, 24, 25, 27], [0, 1, 0.8, 0])  # how steep L5 and S1 lie differs most between people
 _SACRAL_GAP = (29.0, 23.0, 19.0, 17.0, 15.0, 9.0, 8.0, 7.0)  # S1 to S5 and three of the coccyx
 
 
@@ -53,16 +54,18 @@ def _chain(rng, size):
     bend = {
         "c": rng.uniform(-0.2, 1.5),
         "t": rng.uniform(0.5, 1.5),
-        "l": rng.uniform(0.5, 1.4),
+        "l": rng.uniform(0.4, 1.5),
         "s": rng.uniform(0.75, 1.2),
+        "j": rng.normal(0, 7),
     }
     tilt = rng.normal(0, 3)
     gaps = [TYPICAL_GAP_MM[level] * (1 + rng.normal(0, 0.035)) for level in range(FIRST, LAST)] + list(_SACRAL_GAP)
     gaps = size * np.array(gaps)
+    gaps[24 - FIRST] *= 0.92  # L5 is a wedge, lower behind
     levels = np.arange(FIRST, FIRST + len(gaps))
     angles = sum(
         bend[key] * at(table, levels)
-        for key, table in (("c", _CERVICAL), ("t", _THORACIC), ("l", _LUMBAR), ("s", _SACRAL))
+        for key, table in (("c", _CERVICAL), ("t", _THORACIC), ("l", _LUMBAR), ("s", _SACRAL), ("j", _JUNCTION))
     )
     angles = np.deg2rad(angles + tilt + rng.normal(0, 1.2, len(angles)))
     steps = gaps[:, None] * np.stack([np.cos(angles), np.sin(angles)], -1)
@@ -178,6 +181,7 @@ def _processes(rng, canvas, tips, tangent, size):
             start + along * length + across,
             start + 0.8 * across,
         ]
+        corners = rounded(corners)
         canvas.fill(corners, FIBRE, (0, 1))
         inner = np.mean(corners, 0) + (np.array(corners) - np.mean(corners, 0)) * 0.86
         canvas.fill(inner, MARROW, (0,))
@@ -227,6 +231,7 @@ def _bodies_and_discs(rng, canvas, tips, tangent, size):
                 centre = start + 9 * size * up + front_of(down_a) * ahead * size
                 canvas.blob(centre, size * np.array(outer), FIBRE, maps)
                 canvas.blob(centre, size * np.array(inner), MARROW, maps)
+        corners = rounded(corners)
         canvas.fill(corners, FIBRE, (0, 1, 2))
         inner = np.mean(corners, 0) + (corners - np.mean(corners, 0)) * (1 - 1.6 / max(depth[above], 8))
         canvas.fill(inner, MARROW, (0, 1, 2))
@@ -246,6 +251,7 @@ def _bodies_and_discs(rng, canvas, tips, tangent, size):
             tips[level] + front * deep * 0.5 + down * half * 1.1,
             back_edge + down * half * 0.75,
         ]
+        outline = rounded(outline)
         canvas.fill(outline, FIBRE, (0, 1, 2))
         middle = tips[level] + front * deep * 0.48
         core = middle + (np.array(outline) - middle) * [0.8]

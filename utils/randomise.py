@@ -139,8 +139,10 @@ class _View:
     """Where each pixel of the images lies in the drawings, in mm: turned, zoomed, shifted and bent."""
 
     def __init__(self, draw, points):
-        level = torch.randint(1, 26, (draw.count,), generator=draw.generator, device=draw.device)
-        # The region in view is drawn by level, and the spine lies in the back half of a slice as a rule.
+        # Necks and loins are scanned more often than chests, and tell the levels apart better.
+        often = torch.tensor([0.0] + 8 * [1.2] + 9 * [0.7] + 8 * [1.8], device=draw.device)
+        level = torch.multinomial(often, draw.count, replacement=True, generator=draw.generator)
+        # The spine lies in the back half of a slice as a rule.
         self.centre = points[torch.arange(draw.count), level].clone()
         self.centre[:, 0] += draw.uniform(-50, 50)
         self.centre[:, 1] -= draw.uniform(-50, 80)
