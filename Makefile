@@ -4,7 +4,7 @@ ENV := .venv
 RUN := $(ENV)/bin/python
 DEMO := output/demo
 
-.PHONY: install demo test clean
+.PHONY: install demo test test-browser clean
 
 install: $(ENV)/installed
 
@@ -31,6 +31,12 @@ demo: install
 test: install
 	$(ENV)/bin/ruff check .
 	$(RUN) -m pytest
+
+# The page to look through, in a browser; needs Debian's chromium, and the right to install it.
+test-browser: install
+	command -v chromium || (apt-get update && apt-get install -y --no-install-recommends chromium)
+	$(RUN) -m pip install --quiet --disable-pip-version-check playwright
+	$(RUN) -m pytest tests/browser
 
 clean:
 	rm -rf $(ENV) phantoms dataset/demo $(DEMO)

@@ -18,12 +18,14 @@ from utils.files import UserError, run, save_json, save_text
 from utils.intervals import differences, intervals
 from utils.labeller import load_labeller
 from utils.metrics import Case, compare, confusion, id_verse, labelled_scores, published_scores, shifted_scans
+from utils.report import Report
 from utils.sample import load_split, load_summary, load_table
 from utils.tables import (
     comparison_table,
     disc_rows,
     interval_line,
     labelled_table,
+    number,
     published_table,
     read_discs_csv,
     windows_table,
@@ -33,6 +35,14 @@ from utils.windows import PLACES, windows_of
 A_SHEET = 8  # scans on a sheet of overlays
 WORST = 8
 ATTENTION = 4
+FIGURES = (
+    ("error by level", "error_by_level.png"),
+    ("share of discs within a distance", "error_cumulative.png"),
+    ("which level was found at each true disc", "confusion.png"),
+    ("how often discs of a confidence are right", "reliability.png"),
+    ("the worst cases", "worst_cases.png"),
+    ("what the attention lets through", "attention.png"),
+)
 
 
 def build_parser():
@@ -245,6 +255,7 @@ def main(argv=None):
     save_text(out / "table.md", f"{table}\n")
     save_json(out / "metrics.json", metrics)
     draw(out, cases, samples, predictions, rows, levels, groups, args.by)
+    write_report(args, out, metrics, cases, samples, predictions, rows)
     print(f"{args.split} split of {data}, levels {name(levels[0])} to {name(levels[-1])}, protocol {args.protocol}")
     print(table)
     if args.protocol == "labelled":
@@ -254,6 +265,42 @@ def main(argv=None):
         save_text(out / "windows.md", f"{windows}\n")
         print(f"scans cut to a few discs:\n{windows}")
     print(f"metrics, discs and figures are in {out}")
+
+
+def write_report(args, out, metrics, cases, samples, predictions, rows):
+    """Write the page to look through."""
+    report = Report(out)
+    for case, sample, prediction in zip(cases, samples, predictions, strict=True):
+        texts = {"name": case.name, "person": case.person, "contrast": case.contrast, "source": case.source}
+        image = sample.slabs[prediction.slab].astype(np.float32)
+        own = [row for row in rows if row.case is case]
+        report.add(texts, image, prediction, sample.spacing, case, own)
+    levels, scores = metrics["levels"], metrics["overall"]
+    facts = [
+        ("weights", f"{metrics['weights']}, epoch {metrics['epoch']}"),
+        ("data", f"{metrics['split']} split of {metrics['data']}"),
+        ("levels", f"{name(levels[0])} to {name(levels[-1])}"),
+        ("protocol", args.protocol),
+    ]
+    shown = [(caption, out / file) for caption, file in FIGURES if (out / file).is_file()]
+    report.write("Disc labels: evaluation", facts, headline(scores), shown)
+
+
+def headline(scores):
+    """Return the figures that matter most, with their intervals, as (label, text)."""
+    distance = ("distance to target, mean (SD)", f"{number(scores['dtt_mean'])} ({number(scores['dtt_sd'])}) mm")
+    if "identified" not in scores:
+        return [distance, ("true discs", str(scores["n_true"]))]
+    low, high = (100 * limit for limit in scores["interval_95"]["identified"])
+    return [
+        (
+            f"identified, 95 % interval {low:.1f} to {high:.1f} %",
+            f"{100 * scores['identified']:.1f} % ({scores['n_identified']}/{scores['n_true']})",
+        ),
+        distance,
+        ("scans all right", f"{round(scores['scans_all_right'] * scores['n_scans'])} of {scores['n_scans']}"),
+        ("scans with a shifted chain", str(len(scores["shifted_scans"]))),
+    ]
 
 
 def label_windows(labeller, samples, counts, levels):

@@ -15,13 +15,14 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from utils.bids import find_scans
+from utils.bids import find_scans, read_names
 from utils.checkpoint import code_version
 from utils.device import choose_device
 from utils.discs import name
 from utils.figures import prediction_picture
 from utils.files import UserError, run, save_json, save_text
 from utils.labeller import load_labeller
+from utils.report import Report
 from utils.scan import ScanError, normalise, read_scan, sagittal, slab_offsets, write_discs
 
 TOOL = "disc-labels"
@@ -44,6 +45,7 @@ def build_parser():
     parser.add_argument("--contrasts", nargs="+", default=["T1w", "T2w"], help="of the images to take from --data")
     parser.add_argument("--weights", type=Path, required=True, help="a run's folder, or a checkpoint file")
     parser.add_argument("--out", type=Path, default=Path("output/predictions"), help="folder of the labels")
+    parser.add_argument("--only", type=Path, help="text file with the names of the scans to label, one a line")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU where there is one)")
     return parser
 
@@ -64,6 +66,11 @@ def list_jobs(args):
         jobs = [Job(s.image, root / s.image.parent.relative_to(args.data) / s.name) for s in found]
     else:
         jobs = [Job(path, args.out / path.name.removesuffix(".gz").removesuffix(".nii")) for path in args.scans]
+    if args.only:
+        wanted = read_names(args.only)
+        jobs = [job for job in jobs if job.stem.name in wanted]
+        if not jobs:
+            raise UserError(f"{args.only} names none of the scans: write one name a line, such as sub-01_T2w")
     if not jobs:
         raise UserError(f"{args.data} holds no scan with the contrasts {', '.join(args.contrasts)}")
     stems = [job.stem for job in jobs]
@@ -93,8 +100,8 @@ def ours(labels, sidecar):
         return False
 
 
-def label_scan(job, labeller):
-    """Label one scan and write its outputs; returns its rows of the table.
+def label_scan(job, labeller, report):
+    """Label one scan, write its outputs and add it to the report; returns its rows of the table.
 
     Raises
     ------
@@ -139,7 +146,15 @@ def label_scan(job, labeller):
     )
     write_discs(labels, scan, found.levels, world)
     prediction_picture(slabs[found.slab], found, plane.spacing, picture, job.stem.name)
+    report.add(texts_of(job), slabs[found.slab], found, plane.spacing)
     return [[job.stem.name, d["level"], d["name"], d["confidence"], *d["voxel"], *d["world_mm"]] for d in discs]
+
+
+def texts_of(job):
+    """Return what the report says of a scan, from its name in BIDS style."""
+    parts = job.stem.name.split("_")
+    person = next((part for part in parts if part.startswith("sub-")), "")
+    return {"name": job.stem.name, "person": person, "contrast": parts[-1], "source": str(job.image.parent)}
 
 
 def main(argv=None):
@@ -147,12 +162,13 @@ def main(argv=None):
     args = build_parser().parse_args(argv)
     labeller = load_labeller(args.weights, choose_device(args.device))
     jobs = list_jobs(args)
-    rows, failed = [], []
+    rows, failed, report = [], [], Report(args.out)
     for job in tqdm(jobs, unit="scan", disable=len(jobs) == 1):
         try:
-            rows.extend(label_scan(job, labeller))
+            rows.extend(label_scan(job, labeller, report))
         except (ScanError, UserError) as error:
             failed.append((job.image, str(error)))
+            report.add_failed(texts_of(job), str(error))
     if args.data:
         description = {
             "Name": "Intervertebral disc labels",
@@ -164,6 +180,10 @@ def main(argv=None):
     table = io.StringIO()
     csv.writer(table, lineterminator="\n").writerows([COLUMNS, *rows])
     save_text(args.out / "discs.csv", table.getvalue())
+    facts = [("weights", str(args.weights)), ("scans", f"{len(jobs)}, of which {len(failed)} could not be labelled")]
+    report.write(
+        "Disc labels: prediction", facts, [("scans labelled", str(len(jobs) - len(failed))), ("discs", str(len(rows)))]
+    )
     print(f"{len(jobs) - len(failed)} of {len(jobs)} scans labelled, {len(rows)} discs; see {args.out}")
     for path, reason in failed:
         print(f"not labelled: {path}: {reason}", file=sys.stderr)

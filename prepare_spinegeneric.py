@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from utils.bids import find_scans, participants
+from utils.bids import find_scans, participants, read_names
 from utils.discs import LEVELS, name, parse_levels
 from utils.figures import preview
 from utils.files import UserError, run, save_json, save_text
@@ -138,16 +138,6 @@ def heatmaps_of(sample, levels, sigma):
     return render(sample.points, channels, len(levels), sample.image.shape, sigma, sample.spacing)
 
 
-def read_exclusions(path):
-    """Return the persons and images that a text file lists, one a line; # begins a comment."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
-        raise UserError(f"the list {path} cannot be read: give a text file with a person or an image a line") from None
-    words = (Path(line.split("#")[0].strip()).name for line in lines)
-    return {word.removesuffix(".gz").removesuffix(".nii") for word in words if word}
-
-
 def read_split_file(path):
     """Return {person: split} from a JSON file {"train": [persons], "val": [...], "test": [...]}."""
     try:
@@ -256,7 +246,7 @@ def main(argv=None):
     check(args)
     people = participants(args.data)
     scans = find_scans(args.data, args.contrasts)
-    excluded = read_exclusions(args.exclude) if args.exclude else set()
+    excluded = read_names(args.exclude) if args.exclude else set()
     chosen = read_split_file(args.split_file) if args.split_file else None
 
     skipped, todo = [], []

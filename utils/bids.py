@@ -5,6 +5,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from utils.files import UserError
+
 # Releases since 2025 have the first name, those before the second. Labels called desc-warp were carried
 # over from another contrast by registration, not set by hand: they match neither.
 LABEL_ENDINGS = ("label-discs_dlabel", "labels-disc-manual")
@@ -85,3 +87,13 @@ def participants(root):
     except (OSError, csv.Error):
         return {}
     return {row["participant_id"]: row for row in rows if row.get("participant_id")}
+
+
+def read_names(path):
+    """Return the persons and images that a text file lists, one a line; # begins a comment."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        raise UserError(f"the list {path} cannot be read: give a text file with a person or an image a line") from None
+    words = (Path(line.split("#")[0].strip()).name for line in lines)
+    return {word.removesuffix(".gz").removesuffix(".nii") for word in words if word}

@@ -1,0 +1,174 @@
+"""The page to look through, in a real browser: sorting, filters, keys, layers, marks, and names that are not trusted.
+
+Run by `make test-browser`, apart from the other tests, since users of the scripts need no browser.
+"""
+
+import shutil
+
+import numpy as np
+import pytest
+from playwright.sync_api import sync_playwright
+
+from utils.labeller import Prediction
+from utils.metrics import Case, compare
+from utils.report import Report
+
+EVIL = "<img src=x onerror=document.title='broken'>"
+FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync"]  # fmt: skip
+
+
+def prediction(levels, confidence, attention=True):
+    count = len(levels)
+    points = np.stack([40.0 + 30 * np.arange(count), np.full(count, 60.0)], -1)
+    sure = np.full(count, confidence)
+    rng = np.random.default_rng(0)
+    return Prediction(
+        np.array(levels, int), points, np.zeros(count), sure, sure, sure, 9.0, rng.random((24, 50, 30)),
+        rng.random((50, 30)) if attention else None, 0,
+    )  # fmt: skip
+
+
+def add(report, name, levels, confidence, true=None):
+    found = prediction(levels, confidence)
+    texts = {"name": name, "person": name[:6], "contrast": "T2w", "source": "here"}
+    image = np.random.default_rng(1).random((200, 120)).astype(np.float32)
+    if true is None:
+        return report.add(texts, image, found, 1.0)
+    points = np.stack([42.0 + 30 * np.arange(len(true)), np.full(len(true), 60.0)], -1)
+    beside = np.zeros(len(true))
+    case = Case(name, name[:6], "T2w", "here", np.array(true), points, found.levels, found.points, found.confidence,
+                np.zeros(26), beside, found.across)  # fmt: skip
+    return report.add(texts, image, found, 1.0, case, compare(case, list(range(2, 26))))
+
+
+@pytest.fixture(scope="module")
+def page_file(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    report = Report(folder)
+    add(report, "sub-02_T2w", [21, 22, 23], 0.95, [21, 22, 23])
+    add(report, "sub-10_T2w", [22, 23, 24], 0.60, [21, 22, 23])  # one level off throughout
+    add(report, "sub-01_T2w", [21], 0.30)  # without a truth
+    add(report, EVIL, [], 0.5)
+    report.add_failed({"name": "sub-99_T2w", "person": "sub-99", "contrast": "T2w", "source": "here"}, "it is damaged")
+    report.write(f"Test {EVIL}", [("weights", EVIL)], [("identified", "50 %")])
+    return folder / "report.html"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as tool:
+        chromium = tool.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser, page_file):
+    context = browser.new_context(accept_downloads=True, viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.said, page.asked = [], []
+    page.on("console", lambda message: page.said.append(message.text))
+    page.on("pageerror", lambda error: page.said.append(str(error)))
+    page.on("request", lambda request: page.asked.append(request.url))
+    page.goto(page_file.as_uri())
+    yield page
+    assert page.said == []
+    assert all(url.startswith(("file://", "data:", "blob:")) for url in page.asked)
+    context.close()
+
+
+def names(page):
+    return page.locator("#table tbody tr td:nth-child(2)").all_text_contents()
+
+
+def test_the_table_sorts_by_every_column(page):
+    assert names(page) == [EVIL, "sub-01_T2w", "sub-02_T2w", "sub-10_T2w", "sub-99_T2w"]
+    page.get_by_role("button", name="Scan", exact=True).click()
+    assert names(page)[0] == "sub-99_T2w"
+    page.get_by_role("button", name="Lowest confidence").click()
+    # What has no confidence comes last, either way.
+    assert names(page)[:3] == ["sub-01_T2w", "sub-10_T2w", "sub-02_T2w"]
+    page.get_by_role("button", name="Lowest confidence").click()
+    assert names(page)[:3] == ["sub-02_T2w", "sub-10_T2w", "sub-01_T2w"]
+    page.get_by_role("button", name="Error, mm").click()
+    assert names(page)[0] == "sub-02_T2w"
+    assert page.locator("th[aria-sort=ascending]").count() == 1
+
+
+def test_filters_leave_the_flagged_scans(page):
+    page.get_by_label("Show").select_option("shifted chain")
+    assert names(page) == ["sub-10_T2w"]
+    page.get_by_label("Show").select_option("failed")
+    assert names(page) == ["sub-99_T2w"]
+    page.get_by_label("Show").select_option("")
+    page.get_by_label("Find").fill("sub-0")
+    assert names(page) == ["sub-01_T2w", "sub-02_T2w"]
+    assert page.locator("#count").text_content() == "2 of 5"
+
+
+def test_keys_choose_open_flag_and_close(page):
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    assert page.locator("#viewer-title").text_content() == "sub-02_T2w"
+    page.keyboard.press("ArrowDown")
+    assert page.locator("#viewer-title").text_content() == "sub-10_T2w"
+    page.keyboard.press("f")
+    assert page.get_by_label("to correct").is_checked()
+    page.keyboard.press("Escape")
+    assert not page.locator("#viewer").is_visible()
+    assert page.locator("#table tr[aria-selected=true] .mark").text_content() == "to correct"
+    page.keyboard.press("f")
+    assert page.locator("#table tr[aria-selected=true] .mark").text_content() == ""
+
+
+def test_layers_go_on_and_off(page):
+    page.get_by_text("sub-02_T2w").first.click()
+    stage = page.locator("#stage")
+    assert stage.locator("circle.found").count() == 3 and stage.locator("path.truth").count() == 3
+    page.get_by_label("true discs").uncheck()
+    assert stage.locator("path.truth").count() == 0
+    page.get_by_label("discs found").uncheck()
+    assert stage.locator("circle.found").count() == 0
+    for layer in ("heatmaps", "attention"):
+        page.get_by_label(layer).check()
+    assert stage.locator("img.heat").count() == 1 and stage.locator("img.attention").count() == 1
+    assert stage.evaluate("s => [...s.querySelectorAll('img')].every(i => i.complete && i.naturalWidth > 0)")
+    page.keyboard.press("Escape")
+    page.get_by_text("sub-01_T2w").first.click()
+    assert page.get_by_label("true discs").is_disabled()
+
+
+def test_marks_outlive_a_reload_and_can_be_saved(page):
+    page.get_by_text("sub-02_T2w").first.click()
+    page.get_by_label("bad").check()
+    page.get_by_label("Note").fill("motion\tghosts")
+    page.keyboard.press("Tab")
+    page.get_by_role("button", name="Close").click()
+    page.reload()
+    assert page.locator("#table .mark.bad").count() == 1
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save marks").click()
+    text = download.value.path().read_text()
+    assert text == "scan\tmark\tnote\nsub-02_T2w\tbad\tmotion ghosts\n"
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save list to redo").click()
+    assert download.value.path().read_text() == "sub-02_T2w\n"
+
+
+def test_names_are_shown_and_never_run(page):
+    assert page.title() == f"Test {EVIL}"
+    assert page.get_by_text(EVIL).count() >= 2  # in the facts and in the table
+    assert page.locator("img[src=x]").count() == 0
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_nothing_sticks_out_and_every_control_has_a_name(page, width):
+    page.set_viewport_size({"width": width, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.get_by_text("sub-02_T2w").first.click()
+    assert page.locator("#viewer").evaluate("d => d.scrollWidth <= d.clientWidth")
+    for control in page.locator("button:visible, input:visible, select:visible, textarea:visible").all():
+        named = "e => (e.labels && e.labels.length > 0) || e.textContent.trim() || e.getAttribute('aria-label')"
+        assert control.evaluate(f"e => Boolean(({named})(e))")

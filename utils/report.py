@@ -1,0 +1,179 @@
+"""The quality-control page: every scan with its discs, to look through in a browser before the labels are trusted.
+
+A folder gets ``report.html`` and ``report_files/``; they work from disk, without a network. After the
+quality-control page of the Spinal Cord Toolbox (De Leener et al. 2017).
+"""
+
+import hashlib
+import html
+import io
+import json
+import shutil
+from pathlib import Path
+from string import Template
+
+import matplotlib
+import numpy as np
+from PIL import Image
+
+from utils.discs import name, region
+from utils.figures import COLOURS, NAME_GAP, spread
+from utils.files import replace_file, save_text
+
+TEMPLATES = Path(__file__).parent / "templates"
+FILES = "report_files"
+LOW = 0.5  # a confidence below it is flagged
+CLOSE = 2.0  # so is a chain whose margin to the shifted one is below this
+
+
+class Report:
+    """Collects scans, whose pictures it writes at once, and writes the page at the end.
+
+    Parameters
+    ----------
+    folder : path-like
+        Where the page will lie; pictures of an earlier page are replaced.
+    """
+
+    def __init__(self, folder):
+        self.folder, self.scans = Path(folder), []
+        shutil.rmtree(self.folder / FILES, ignore_errors=True)
+
+    def add(self, scan, image, prediction, spacing, case=None, rows=()):
+        """Add a scan.
+
+        Parameters
+        ----------
+        scan : dict
+            Texts: name, person, contrast and source.
+        image : (H, W) array in 0..1
+            The slab shown.
+        prediction : utils.labeller.Prediction
+        spacing : float
+            Of a pixel in mm.
+        case : utils.metrics.Case, optional
+            With the truth, where it is known.
+        rows : list of utils.metrics.Disc
+            What became of each disc, where the truth is known.
+        """
+        stem = f"{FILES}/scan{len(self.scans) + 1:05d}"  # names of files are not trusted to be paths
+        height, width = image.shape
+        grey = Image.fromarray(np.round(255 * np.clip(image, 0, 1)).astype(np.uint8))
+        entry = {
+            **scan, "image": self._picture(f"{stem}.jpg", grey, quality=82), "width": width, "height": height,
+            "spacing": spacing, "heat": self._map(f"{stem}_heat.png", prediction.heatmaps.max(0), "inferno"),
+            "attention": None, "reason": "", "n_discs": len(prediction.levels), "mean_error": None, "truth": None,
+            "lowest_confidence": float(prediction.confidence.min()) if len(prediction.levels) else None,
+            "discs": _places(prediction.levels, prediction.points, height, prediction.confidence),
+            "flags": flags_of(prediction, rows),
+        }  # fmt: skip
+        if prediction.attention is not None:
+            span = np.ptp(prediction.attention)
+            level = (prediction.attention - prediction.attention.min()) / (span if span > 0 else 1)
+            entry["attention"] = self._map(f"{stem}_attention.png", level, "magma")
+        if case is None:
+            entry["rows"] = [
+                _row(level, sure) for level, sure in zip(prediction.levels, prediction.confidence, strict=True)
+            ]
+        else:
+            errors = [row.error for row in rows if np.isfinite(row.error)]
+            entry["mean_error"] = float(np.mean(errors)) if errors else None
+            entry["truth"] = _places(case.true_levels, case.true_points / spacing, height)
+            entry["rows"] = [_row(row.level, row.confidence, row.error, row.outcome) for row in rows]
+        self.scans.append(entry)
+
+    def add_failed(self, scan, reason):
+        """Add a scan that could not be read or labelled, with the reason."""
+        nothing = {"image": None, "heat": None, "attention": None, "truth": None, "mean_error": None}
+        size = {"width": 1, "height": 1, "spacing": 1.0, "n_discs": 0, "lowest_confidence": None}
+        self.scans.append({**scan, **nothing, **size, "discs": [], "rows": [], "flags": ["failed"], "reason": reason})
+
+    def write(self, title, facts, headline, figures=()):
+        """Write the page.
+
+        Parameters
+        ----------
+        title : str
+        facts : list of (label, text)
+            What was run, on what.
+        headline : list of (label, text)
+            The figures that matter most.
+        figures : list of (caption, path of a PNG)
+            They are copied beside the page.
+        """
+        shown = []
+        for caption, path in figures:
+            with replace_file(self.folder / FILES / Path(path).name) as temporary:
+                shutil.copyfile(path, temporary)
+            shown.append([caption, f"{FILES}/{Path(path).name}"])
+        for part in ("report.css", "report.js"):
+            save_text(self.folder / FILES / part, (TEMPLATES / part).read_text(encoding="utf-8"))
+        # Marks in the browser belong to this very set of scans.
+        mark = hashlib.sha256("\n".join(scan["name"] for scan in self.scans).encode("utf-8", "replace")).hexdigest()
+        data = {"id": mark[:16], "facts": facts, "headline": headline, "figures": shown, "scans": self.scans}
+        # Within a script element only "<" could end the data.
+        text = json.dumps(data, allow_nan=False).replace("<", "\\u003c")
+        page = Template((TEMPLATES / "report.html").read_text(encoding="utf-8"))
+        save_text(self.folder / "report.html", page.substitute(title=html.escape(title), data=text))
+
+    def _picture(self, name, picture, **options):
+        with replace_file(self.folder / name) as temporary:
+            picture.save(temporary, **options)
+        return name
+
+    def _map(self, name, values, cmap):
+        """Write a map (h, w) in 0..1 as a picture that is the more opaque the higher it is."""
+        values = np.sqrt(np.clip(values, 0, 1).astype(float))
+        colours = matplotlib.colormaps[cmap](values, bytes=True)
+        colours[..., 3] = np.round(200 * values)
+        buffer = io.BytesIO()
+        Image.fromarray(colours).quantize(64, Image.Quantize.FASTOCTREE).save(buffer, "PNG", optimize=True)
+        with replace_file(self.folder / name) as temporary:
+            temporary.write_bytes(buffer.getvalue())
+        return name
+
+
+def flags_of(prediction, rows=()):
+    """Tell what a reader should look at first; ``rows`` are those of `utils.metrics.compare` where there is a truth."""
+    flags = []
+    outcomes = [row.outcome for row in rows]
+    wrong = sum(outcome in ("far", "wrong level") for outcome in outcomes)
+    if wrong > outcomes.count("identified"):
+        flags.append("shifted chain")
+    elif wrong:
+        flags.append("far off")
+    if "missed" in outcomes:
+        flags.append("missed")
+    if "extra" in outcomes:
+        flags.append("extra")
+    if len(prediction.levels) == 0:
+        flags.append("no disc")
+    elif prediction.confidence.min() < LOW:
+        flags.append("low confidence")
+    if len(prediction.levels) and prediction.margin < CLOSE:
+        flags.append("level unsure")
+    return flags
+
+
+def _places(levels, points, height, confidence=None):
+    """Return discs for the drawing, with rows for their names that do not overlap."""
+    points = np.reshape(points, (-1, 2))
+    rows = spread(points[:, 0], NAME_GAP * height)
+    discs = []
+    for index, (level, (row, column)) in enumerate(zip(levels, points, strict=True)):
+        disc = {
+            "name": name(int(level)), "row": round(float(row), 2), "col": round(float(column), 2),
+            "name_row": round(float(rows[index]), 2), "colour": COLOURS[region(int(level))],
+        }  # fmt: skip
+        if confidence is not None:
+            disc["confidence"] = round(float(confidence[index]), 4)
+        discs.append(disc)
+    return discs
+
+
+def _row(level, confidence, error=np.nan, outcome=""):
+    return {
+        "name": name(int(level)), "region": region(int(level)), "outcome": outcome,
+        "confidence": round(float(confidence), 4) if np.isfinite(confidence) else None,
+        "error": round(float(error), 2) if np.isfinite(error) else None,
+    }  # fmt: skip
