@@ -1,0 +1,82 @@
+"""The page to look through: what it flags, what it escapes, and how much room it takes."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from utils.labeller import Prediction
+from utils.metrics import Case, compare
+from utils.report import Report, flags_of
+
+TEXTS = {"name": "</script><b>sub-1", "person": "sub-1", "contrast": "T2w", "source": "here"}
+
+
+def prediction(levels, rows, confidence=0.9, margin=9.0):
+    count, sure = len(levels), np.full(len(levels), confidence)
+    points = np.stack([rows, np.full(count, 60.0)], -1) if count else np.zeros((0, 2))
+    heatmaps = np.zeros((24, 80, 64))
+    return Prediction(np.array(levels, int), points, np.zeros(count), sure, sure, sure, margin, heatmaps, None, 0)
+
+
+def rows_of(true, found):
+    """Compare {level: row} with a prediction, in pixels of 1 mm."""
+    points = np.stack([list(true.values()), np.full(len(true), 60.0)], -1)
+    sure, beside = np.ones(len(found.levels)), np.zeros(len(true))
+    case = Case("a", "a", "", "", np.array(list(true)), points, found.levels, found.points, sure, np.zeros(26), beside,
+                found.across)  # fmt: skip
+    return case, compare(case, list(range(2, 26)))
+
+
+@pytest.mark.parametrize(
+    ("levels", "rows", "expected"),
+    [
+        ([21, 22, 23], [10, 40, 70], []),
+        ([22, 23], [40, 70], ["missed"]),
+        ([21, 22, 23, 25], [10, 40, 70, 150], ["extra"]),
+        ([21, 22, 23], [10, 40, 85], ["far off"]),
+        ([22, 23, 24], [10, 40, 70], ["shifted chain", "missed", "extra"]),
+        ([], [], ["missed", "no disc"]),
+    ],
+)
+def test_flags_say_what_is_wrong(levels, rows, expected):
+    found = prediction(levels, rows)
+    assert flags_of(found, rows_of({21: 10.0, 22: 40.0, 23: 70.0}, found)[1]) == expected
+
+
+def test_without_a_truth_the_flags_go_by_confidence():
+    assert flags_of(prediction([21, 22], [10, 40], confidence=0.4)) == ["low confidence"]
+    assert flags_of(prediction([21, 22], [10, 40], margin=1.0)) == ["level unsure"]
+
+
+def test_the_page_holds_its_data_and_no_markup_of_others(tmp_path):
+    report = Report(tmp_path)
+    image = np.linspace(0, 1, 320 * 256).reshape(320, 256)
+    found = prediction([21, 22], [10, 40])
+    report.add(TEXTS, image, found, 1.0, *rows_of({21: 12.0, 22: 40.0}, found))
+    report.add_failed({**TEXTS, "name": "sub-2"}, "it is no <NIfTI> file")
+    report.write("A & <b>", [("weights", "<w>")], [])
+    page = (tmp_path / "report.html").read_text()
+    assert "<title>A &amp; &lt;b&gt;</title>" in page and "<b>" not in page and "<NIfTI>" not in page
+    data = json.loads(re.search(r'type="application/json">(.*?)</script>', page, re.DOTALL)[1])
+    first, second = data["scans"]
+    assert first["name"] == TEXTS["name"] and second["reason"] == "it is no <NIfTI> file"
+    assert [row["error"] for row in first["rows"]] == [2.0, 0.0] and first["mean_error"] == 1.0
+    assert [(disc["row"], disc["col"]) for disc in first["truth"]] == [(12.0, 60.0), (40.0, 60.0)]
+    # Everything that it names lies beside it.
+    for path in (first["image"], first["heat"], "report_files/report.css", "report_files/report.js"):
+        assert (tmp_path / path).stat().st_size > 0
+
+
+def test_a_page_of_250_scans_stays_under_20_mb(tmp_path):
+    rng = np.random.default_rng(0)
+    report = Report(tmp_path)
+    # As rough as a noisy scan: pictures of real ones compress better.
+    image = np.clip(0.4 + 0.05 * rng.standard_normal((384, 256)), 0, 1)
+    found = prediction(range(2, 26), 12.0 + 15 * np.arange(24))
+    found.heatmaps, found.attention = rng.random((24, 96, 64)), rng.random((96, 64))
+    report.add(TEXTS, image, found, 1.0)
+    report.write("A", [], [])
+    size = sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file())
+    assert size < 20e6 / 250
