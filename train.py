@@ -7,7 +7,6 @@ to be better.
 
 import argparse
 import json
-import os
 import time
 from pathlib import Path
 
@@ -18,24 +17,20 @@ from tqdm import tqdm
 
 from models import MODELS, build_model
 from utils.charts import curves
-from utils.checkpoint import FORMAT, code_version, load_checkpoint, save_checkpoint
+from utils.checkpoint import FORMAT, SHIPPED, code_version, load_checkpoint, save_checkpoint
 from utils.device import choose_device
-from utils.discs import LEVELS
 from utils.engine import better, calibrate, train_epoch, validate, validation_loss
 from utils.figures import convergence
 from utils.files import UserError, run, save_json, save_text
 from utils.labeller import Labeller
 from utils.loss import focal_loss, mse_loss
-from utils.randomise import draw_bank
 from utils.recipes import RECIPES, build_optimizer, build_scheduler
-from utils.sample import load_split, load_summary
 from utils.skeleton import learn_prior
-from utils.synthetic import RESOLUTION_MM, SIGMA_MM, SyntheticBatches, validation_samples
+from utils.sources import Prepared, Synthetic
 from utils.training import TrainingSlices
 
 LOSSES = {"focal": focal_loss, "mse": mse_loss}
 FOCAL_BIAS = -4.0  # heatmaps start nearly empty, as CornerNet's do
-SYNTHETIC_EPOCH = 2048  # images
 SHOWN = 4  # validation slices in the animation
 SAME_ON_RESUME = ("recipe", "epochs", "batch_size", "lr", "seed")
 
@@ -69,7 +64,10 @@ def build_parser():
     training.add_argument("--no-amp", dest="amp", action="store_false", help="float32, even where bfloat16 is fast")
     start = parser.add_mutually_exclusive_group()
     start.add_argument("--resume", action="store_true", help="go on with the run in --out")
-    start.add_argument("--init", type=Path, help="start from the weights of this run or checkpoint")
+    start.add_argument(
+        "--init", type=Path, nargs="?", const=SHIPPED, metavar="WEIGHTS",
+        help="start from the weights of this run or checkpoint (bare: from those that come with the software)",
+    )  # fmt: skip
     return parser
 
 
@@ -83,45 +81,6 @@ def settle(args):
         if settings[key] < 1:
             raise UserError(f"--{key.replace('_', '-')} {settings[key]}: give 1 or more")
     return {key: str(value) if isinstance(value, Path) else value for key, value in settings.items()}
-
-
-class Prepared:
-    """What a training takes from prepared scans.
-
-    Attributes
-    ----------
-    levels, resolution, sigma : level of each channel, mm, mm
-    items : object whose ``epoch`` is set before each epoch
-    loader : iterable of batches
-    length : int
-        Images in an epoch.
-    val_samples : list of Sample
-    spines : list of (points (N, 2) in mm, levels (N,))
-        For the prior.
-    """
-
-    def __init__(self, args, settings, device):
-        summary = load_summary(args.data)
-        samples, self.val_samples = load_split(args.data, "train"), load_split(args.data, "val")
-        self.levels, self.resolution, self.sigma = summary["levels"], summary["resolution"], summary["sigma"]
-        self.length = max(len(samples), RECIPES[args.recipe]["least_slices"])
-        self.items = TrainingSlices(samples, self.levels, self.sigma, augment=True, seed=args.seed, length=self.length)
-        self.loader = DataLoader(
-            self.items, settings["batch_size"], num_workers=args.workers, pin_memory=device.type == "cuda"
-        )
-        self.spines = [(sample.points * sample.spacing, sample.levels) for sample in samples]
-
-
-class Synthetic:
-    """What a training takes from drawn people; attributes as in `Prepared`."""
-
-    def __init__(self, args, settings, device):
-        self.levels, self.resolution, self.sigma = list(LEVELS), RESOLUTION_MM, SIGMA_MM
-        bank = draw_bank(args.synthetic, args.seed, device, jobs=os.cpu_count())
-        self.length = SYNTHETIC_EPOCH // settings["batch_size"] * settings["batch_size"]
-        self.items = self.loader = SyntheticBatches(bank, settings["batch_size"], self.length, args.seed)
-        self.val_samples = validation_samples()
-        self.spines = [(points[list(LEVELS)], LEVELS) for points in bank.points.cpu().numpy()]
 
 
 def start_from(path, network, levels):
@@ -175,7 +134,7 @@ def main(argv=None):
     torch.manual_seed(args.seed)  # of the weights; samples have generators of their own
     recipe = RECIPES[args.recipe]
 
-    source = Synthetic(args, settings, device) if args.synthetic else Prepared(args, settings, device)
+    source = (Synthetic if args.synthetic else Prepared)(args, settings["batch_size"], device)
     levels, loader, val_samples, length = source.levels, source.loader, source.val_samples, source.length
     val_loader = DataLoader(TrainingSlices(val_samples, levels, source.sigma), settings["batch_size"])
 

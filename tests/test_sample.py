@@ -123,3 +123,6 @@ def test_losses_by_hand():
     # One cell of eight is off by 1; two stacks add up; the masked map counts as right.
     assert mse_loss([output, output], target, both).item() == pytest.approx(2 / 8)
     assert mse_loss([output], target, torch.tensor([[0.0, 1.0]])).item() == 0
+    # A disc that is absent is not learned, whatever its heatmap shows.
+    wrong = torch.ones_like(output)
+    assert mse_loss([wrong], target, both).item() == pytest.approx(3 / 8)

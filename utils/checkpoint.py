@@ -19,6 +19,7 @@ from utils.files import UserError, replace_file
 from utils.released import import_released
 
 FORMAT = 1
+SHIPPED = Path(__file__).parents[1] / "weights" / "spine.pt"
 
 
 def code_version():

@@ -1,6 +1,6 @@
 """Losses over the heatmaps of all stacks.
 
-Every heatmap counts by its level's state: a disc that is present or known to lie outside the slice is
+In the focal loss every heatmap counts by its level's state: a disc that is present or known to lie outside the slice is
 learned (as a Gaussian, or as nothing), one that may be visible but was not labelled has weight 0.
 """
 
@@ -45,9 +45,10 @@ def focal_loss(outputs, target, weight):
 
 
 def mse_loss(outputs, target, weight):
-    """Mean squared error of the published training: every stack, each disc weighted by its visibility.
+    """Mean squared error of the published training: every stack, and of each image the discs in it alone.
 
-    Same parameters as `focal_loss`; ``outputs`` are heatmap values here, not logits.
+    So nothing is learned of discs that are absent, whose many empty heatmaps would swamp the others. Same
+    parameters as `focal_loss`; ``outputs`` are heatmap values here, not logits.
     """
-    weight = weight.float()[..., None, None]
+    weight = (weight * (target.amax((2, 3)) > 0)).float()[..., None, None]
     return sum(((output.float() - target.float()) ** 2 * weight).mean() for output in outputs)

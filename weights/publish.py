@@ -1,0 +1,39 @@
+"""Turn a finished run into the weights that are shipped: 16 bits, nothing but what a prediction needs, a checksum."""
+
+import argparse
+import hashlib
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from utils.checkpoint import SHIPPED, load_checkpoint, save_checkpoint  # noqa: E402
+from utils.device import choose_device  # noqa: E402
+from utils.engine import calibrate  # noqa: E402
+from utils.files import run, save_text  # noqa: E402
+from utils.labeller import Labeller  # noqa: E402
+from utils.synthetic import validation_samples  # noqa: E402
+
+
+def main(argv=None):
+    """Publish a run, as the flags say."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("run", type=Path, help="folder of a run of train.py --synthetic")
+    parser.add_argument("--out", type=Path, default=SHIPPED, help="file to write")
+    args = parser.parse_args(argv)
+    checkpoint = load_checkpoint(args.run)
+    # Of the rounded weights, which are the ones that will be used.
+    checkpoint["state_dict"] = {
+        key: value.half() if value.is_floating_point() else value for key, value in checkpoint["state_dict"].items()
+    }
+    checkpoint["calibration"] = calibrate(
+        Labeller(checkpoint, args.run, choose_device()), validation_samples()
+    ).to_dict()
+    save_checkpoint(args.out, {**checkpoint, "data": None, "log": [], "frames": []})
+    digest = hashlib.sha256(args.out.read_bytes()).hexdigest()
+    save_text(args.out.with_suffix(".sha256"), f"{digest}  {args.out.name}\n")
+    print(f"{args.out}: {args.out.stat().st_size / 1e6:.1f} MB, epoch {checkpoint['epoch']}, sha256 {digest}")
+
+
+if __name__ == "__main__":
+    run(main)
