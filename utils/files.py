@@ -90,7 +90,7 @@ def save_npz(path, **arrays):
     """
     with (
         replace_file(path) as temporary,
-        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=4) as archive,
+        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
     ):
         for key, array in arrays.items():
             buffer = io.BytesIO()

@@ -169,7 +169,7 @@ def sagittal(scan, resolution=1.0, through=None, offsets=(0.0,)):
     for offset in offsets:
         low = int(np.clip(np.floor(middle[axis] + offset / towards - thick / 2 + 0.5), 0, scan.data.shape[axis] - 1))
         high = int(np.clip(low + thick, low + 1, scan.data.shape[axis]))
-        slab = np.take(scan.data, range(low, high), axis).mean(axis, dtype=np.float32)
+        slab = np.moveaxis(scan.data, axis, 0)[low:high].mean(0, dtype=np.float32)
         if any(blur):
             slab = ndimage.gaussian_filter(slab, blur)
         images.append(ndimage.affine_transform(slab, turn, start, shape, order=1, mode="constant", prefilter=False))
@@ -224,7 +224,9 @@ def read_discs(path):
         As `read_scan`; and if there is no disc, a value is no level, or a level lies in two places.
     """
     data, affine = _load(path)
-    voxels = np.argwhere(data != 0)
+    # In the order in which NIfTI stores voxels, which spares a walk across memory.
+    filled = np.flatnonzero(data.reshape(-1, order="F"))
+    voxels = np.stack(np.unravel_index(filled, data.shape, order="F"), -1)
     if len(voxels) == 0:
         raise ScanError("the label volume is empty")
     values = data[tuple(voxels.T)].astype(float)
