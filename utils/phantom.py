@@ -201,6 +201,7 @@ def _bodies_and_discs(rng, canvas, tips, tangent, size):
         * np.where(worn, rng.uniform(0.35, 0.8, len(tips)), rng.uniform(0.85, 1.15, len(tips)))
     )
     height[26:] = size * np.array([3.0, 1.6, 1.4, 1.2, 1.5, 1.2, 1.2, 1.2])[: len(tips) - 26]
+    height[26] *= rng.uniform(0.4, 2.0)  # a large rest of S1-S2 is easily taken for L5-S1
     depth = size * at(DEPTH, np.arange(len(tips))) * rng.uniform(0.93, 1.07)
     depth[26:] = size * np.array([24, 18, 14, 11, 9, 7, 6, 5])[: len(tips) - 26]
     for level in range(2, len(tips) - 1):

@@ -96,7 +96,10 @@ def draw_images(bank, count, generator):
     draw = _Dice(generator, bank.maps.device, count)
     which = torch.randint(len(bank), (count,), generator=generator, device=draw.device)
     view = _View(draw, bank.points[which])
-    depth, thickness = draw.normal(0, 4) + draw.chance(0.2) * draw.uniform(-22, 22), draw.uniform(3, 8)
+    # Through the spine at the middle of the view as a rule, beside it sometimes.
+    row = (view.centre[:, :1] / PIXEL_MM).long().clamp(0, bank.shift.shape[1] - 1)
+    depth = torch.gather(bank.shift[which], 1, row)[:, 0] + draw.normal(0, 2.5)
+    depth, thickness = depth + draw.chance(0.2) * draw.uniform(-22, 22), draw.uniform(3, 8)
     signal = _signals(draw)
     rough = torch.from_numpy(TEXTURE.astype(np.float32)).to(draw.device) * draw.uniform(0.3, 2.0)[:, None]
     image = torch.zeros(count, SIZE, SIZE, device=draw.device)
