@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from utils.charts import confusion_matrix, cumulative, error_by_group, error_by_level, reliability_diagram
+from utils.checkpoint import SHIPPED
 from utils.device import choose_device
 from utils.discs import name, parse_levels
 from utils.figures import attention_rows, dark_panels, save, truth_and_prediction
@@ -48,8 +49,8 @@ FIGURES = (
 def build_parser():
     """Return the parser of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--weights", type=Path, help="a run's folder, or a checkpoint file")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--weights", type=Path, help="a run's folder, or a checkpoint file (default: those shipped)")
     what.add_argument(
         "--compare", type=Path, nargs=2, metavar="RUN", help="print the differences of two runs that were evaluated"
     )
@@ -75,7 +76,9 @@ def build_parser():
     parser.add_argument(
         "--no-search", action="store_true", help="take the maximum of each heatmap, to see what the search is worth"
     )
-    parser.add_argument("--out", type=Path, help="folder of the results (default: evaluation/ in the run's folder)")
+    parser.add_argument(
+        "--out", type=Path, help="folder of the results (default: evaluation/ in the run's folder, or in output/)"
+    )
     parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU where there is one)")
     return parser
 
@@ -90,8 +93,9 @@ def settle(args, labeller):
     """
     data = args.data or labeller.checkpoint["data"]
     if data is None:
-        raise UserError(f"{args.weights} does not say what it was trained on: name prepared data with --data")
+        raise UserError(f"{labeller.source} was not trained on prepared data: name what to score with --data")
     folder = labeller.source if labeller.source.is_dir() else labeller.source.parent
+    out = folder / "evaluation" if args.weights else Path("output/evaluation")
     summary = load_summary(data)
     if not np.isclose(summary["resolution"], labeller.resolution):
         raise UserError(
@@ -101,7 +105,7 @@ def settle(args, labeller):
     levels = [level for level in labeller.levels if args.levels is None or level in args.levels]
     if not levels:
         raise UserError(f"the network knows none of these levels: give --levels within {list(labeller.levels)}")
-    return Path(data), args.out or folder / "evaluation", levels
+    return Path(data), args.out or out, levels
 
 
 def groups_of(data, samples, column):
@@ -215,7 +219,7 @@ def main(argv=None):
     if args.compare:
         compare_runs(*args.compare)
         return
-    labeller = load_labeller(args.weights, choose_device(args.device))
+    labeller = load_labeller(args.weights or SHIPPED, choose_device(args.device))
     data, out, levels = settle(args, labeller)
     labeller.searching = not args.no_search
     samples = load_split(data, args.split)
@@ -232,7 +236,7 @@ def main(argv=None):
         return {group: score(chosen[group], levels, args.protocol, labeller.resolution) for group in sorted(chosen)}
 
     metrics = {
-        "weights": str(args.weights),
+        "weights": str(args.weights or SHIPPED.name),
         "epoch": labeller.checkpoint["epoch"],
         "data": str(data),
         "split": args.split,

@@ -16,7 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from utils.bids import find_scans, read_names
-from utils.checkpoint import code_version
+from utils.checkpoint import SHIPPED, code_version
 from utils.device import choose_device
 from utils.discs import name
 from utils.figures import prediction_picture
@@ -43,7 +43,7 @@ def build_parser():
     parser.add_argument("scans", nargs="*", type=Path, metavar="SCAN", help="NIfTI files to label")
     parser.add_argument("--data", type=Path, help="label a whole tree in the layout of BIDS instead")
     parser.add_argument("--contrasts", nargs="+", default=["T1w", "T2w"], help="of the images to take from --data")
-    parser.add_argument("--weights", type=Path, required=True, help="a run's folder, or a checkpoint file")
+    parser.add_argument("--weights", type=Path, help="a run's folder, or a checkpoint file (default: those shipped)")
     parser.add_argument("--out", type=Path, default=Path("output/predictions"), help="folder of the labels")
     parser.add_argument("--only", type=Path, help="text file with the names of the scans to label, one a line")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU where there is one)")
@@ -160,7 +160,7 @@ def texts_of(job):
 def main(argv=None):
     """Label scans, as the flags say; a scan that fails is listed, and the others go on."""
     args = build_parser().parse_args(argv)
-    labeller = load_labeller(args.weights, choose_device(args.device))
+    labeller = load_labeller(args.weights or SHIPPED, choose_device(args.device))
     jobs = list_jobs(args)
     rows, failed, report = [], [], Report(args.out)
     for job in tqdm(jobs, unit="scan", disable=len(jobs) == 1):
@@ -180,7 +180,7 @@ def main(argv=None):
     table = io.StringIO()
     csv.writer(table, lineterminator="\n").writerows([COLUMNS, *rows])
     save_text(args.out / "discs.csv", table.getvalue())
-    facts = [("weights", str(args.weights)), ("scans", f"{len(jobs)}, of which {len(failed)} could not be labelled")]
+    facts = [("weights", labeller.source.name), ("scans", f"{len(jobs)}, of which {len(failed)} could not be labelled")]
     report.write(
         "Disc labels: prediction", facts, [("scans labelled", str(len(jobs) - len(failed))), ("discs", str(len(rows)))]
     )

@@ -16,7 +16,7 @@ MODULES = sorted(
     for pattern in ("*.py", "utils/*.py", "models/*.py")
     for path in ROOT.glob(pattern)
 )
-SCRIPTS = ("prepare_spinegeneric", "train", "evaluate", "predict", "make_phantom")
+SCRIPTS = ("prepare_spinegeneric", "train", "evaluate", "predict", "make_phantom", "benchmark")
 
 MISTAKES = {
     "prepare_spinegeneric": ["--data", "nowhere", "--out", "x"],
@@ -24,6 +24,7 @@ MISTAKES = {
     "evaluate": ["--weights", "nowhere"],
     "predict": ["scan.nii.gz", "--weights", "nowhere"],
     "make_phantom": ["--subjects", "0", "--out", "x"],
+    "benchmark": ["--device", "nowhere"],
 }
 
 
