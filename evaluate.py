@@ -14,7 +14,7 @@ from utils.charts import confusion_matrix, cumulative, error_by_group, error_by_
 from utils.checkpoint import SHIPPED
 from utils.device import choose_device
 from utils.discs import name, parse_levels
-from utils.figures import attention_rows, dark_panels, save, truth_and_prediction
+from utils.figures import also_pdf, attention_rows, dark_panels, save, truth_and_prediction
 from utils.files import UserError, run, save_json, save_text
 from utils.intervals import differences, intervals
 from utils.labeller import load_labeller
@@ -73,6 +73,7 @@ def build_parser():
         "--windows", type=int, nargs="+", default=[], metavar="DISCS",
         help="also score scans cut to so many discs at the neck, the chest and the loin",
     )  # fmt: skip
+    parser.add_argument("--pdf", action="store_true", help="write every figure as a vector PDF too")
     parser.add_argument(
         "--no-search", action="store_true", help="take the maximum of each heatmap, to see what the search is worth"
     )
@@ -222,6 +223,7 @@ def main(argv=None):
     labeller = load_labeller(args.weights or SHIPPED, choose_device(args.device))
     data, out, levels = settle(args, labeller)
     labeller.searching = not args.no_search
+    also_pdf(args.pdf)
     samples = load_split(data, args.split)
     groups = groups_of(data, samples, args.by)
     predictions = [labeller.label(sample.slabs, sample.offsets) for sample in samples]

@@ -22,6 +22,7 @@ COLOURS = {"cervical": "#56B4E9", "thoracic": "#E69F00", "lumbar": "#009E73", "s
 TRUTH = "#FFFFFF"
 INK, PAPER = "#E8E8E8", "#101214"
 OUTLINE = [effects.withStroke(linewidth=1.8, foreground=PAPER)]  # names stay readable on bright fat
+_formats = {"pdf": False}
 NAME_GAP = 0.036  # of a panel's height, between names
 
 
@@ -31,10 +32,16 @@ def colour(level):
 
 
 def save(figure, path, dpi=110):
-    """Write a figure whole, and close it."""
-    with replace_file(path) as temporary:
-        figure.savefig(temporary, dpi=dpi, facecolor=figure.get_facecolor())
+    """Write a figure whole, and close it; as a PDF beside the PNG too if `also_pdf` was called."""
+    for file in (path, path.with_suffix(".pdf")) if _formats["pdf"] else (path,):
+        with replace_file(file) as temporary:
+            figure.savefig(temporary, dpi=dpi, facecolor=figure.get_facecolor())
     plt.close(figure)
+
+
+def also_pdf(wanted=True):
+    """Let `save` write a vector PDF beside each PNG, for print."""
+    _formats["pdf"] = wanted
 
 
 def dark_panels(rows, columns, size, title=None):

@@ -1,0 +1,44 @@
+"""Take the README's pictures of a report: ``python docs/screenshots.py output/demo/evaluation/report.html``.
+
+Needs Debian's chromium and playwright, as `make test-browser` installs them.
+"""
+
+import argparse
+import shutil
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+DOCS = Path(__file__).parent
+FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync"]  # fmt: skip
+# name of the picture: width, height, colours, and whether a scan is open
+SHOTS = {
+    "page.png": (1280, 760, "light", False),
+    "scan.png": (1280, 860, "dark", True),
+    "phone.png": (400, 860, "light", True),
+}
+
+
+def main(argv=None):
+    """Take the pictures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("report", type=Path, help="report.html of an evaluation or a prediction")
+    parser.add_argument("--out", type=Path, default=DOCS, help="folder of the pictures")
+    args = parser.parse_args(argv)
+    with sync_playwright() as tool:
+        browser = tool.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        for name, (width, height, colours, opened) in SHOTS.items():
+            page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=colours)
+            page.goto(args.report.resolve().as_uri())
+            if opened:
+                page.keyboard.press("Enter")
+                page.get_by_label("heatmaps").check()
+            page.wait_for_timeout(400)  # pictures are loaded when they come into view
+            page.screenshot(path=args.out / name)
+        browser.close()
+    print(f"{', '.join(SHOTS)} are in {args.out}")
+
+
+if __name__ == "__main__":
+    main()
