@@ -23,7 +23,7 @@ from utils.figures import prediction_picture
 from utils.files import UserError, run, save_json, save_text
 from utils.labeller import load_labeller
 from utils.report import Report
-from utils.scan import ScanError, normalise, read_scan, sagittal, slab_offsets, write_discs
+from utils.scan import MAX_VOXELS, ScanError, normalise, read_scan, sagittal, slab_offsets, write_discs
 
 TOOL = "disc-labels"
 COLUMNS = ("scan", "level", "name", "confidence", "i", "j", "k", "x_mm", "y_mm", "z_mm")
@@ -46,6 +46,7 @@ def build_parser():
     parser.add_argument("--weights", type=Path, help="a run's folder, or a checkpoint file (default: those shipped)")
     parser.add_argument("--out", type=Path, default=Path("output/predictions"), help="folder of the labels")
     parser.add_argument("--only", type=Path, help="text file with the names of the scans to label, one a line")
+    parser.add_argument("--max-voxels", type=int, default=MAX_VOXELS, help="larger scans are refused unread")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU where there is one)")
     return parser
 
@@ -92,15 +93,15 @@ def outputs(job):
 
 def ours(labels, sidecar):
     """Tell whether a label volume may be written: there is none yet, or its sidecar says that this tool made it."""
-    if not labels.exists():
-        return not sidecar.exists()
     try:
+        if not labels.exists():
+            return not sidecar.exists()
         return json.loads(sidecar.read_text())["GeneratedBy"][0]["Name"] == TOOL
     except (OSError, ValueError, LookupError, TypeError):
         return False
 
 
-def label_scan(job, labeller, report):
+def label_scan(job, labeller, report, max_voxels):
     """Label one scan, write its outputs and add it to the report; returns its rows of the table.
 
     Raises
@@ -111,7 +112,7 @@ def label_scan(job, labeller, report):
     labels, sidecar, picture = outputs(job)
     if not ours(labels, sidecar):
         raise UserError(f"{labels} was not written by this tool and is left as it is: give another --out")
-    scan = read_scan(job.image)
+    scan = read_scan(job.image, max_voxels)
     offsets = slab_offsets(scan)
     images, plane = sagittal(scan, labeller.resolution, offsets=offsets)
     slabs = np.stack([normalise(image) for image in images])
@@ -165,7 +166,7 @@ def main(argv=None):
     rows, failed, report = [], [], Report(args.out)
     for job in tqdm(jobs, unit="scan", disable=len(jobs) == 1):
         try:
-            rows.extend(label_scan(job, labeller, report))
+            rows.extend(label_scan(job, labeller, report, args.max_voxels))
         except (ScanError, UserError) as error:
             failed.append((job.image, str(error)))
             report.add_failed(texts_of(job), str(error))

@@ -24,7 +24,7 @@ from utils.figures import preview
 from utils.files import UserError, run, save_json, save_text
 from utils.heatmaps import render
 from utils.sample import Sample, level_states, load_sample, save_sample
-from utils.scan import ScanError, normalise, read_discs, read_scan, sagittal, slab_offsets
+from utils.scan import MAX_VOXELS, ScanError, normalise, read_discs, read_scan, sagittal, slab_offsets
 
 SPLITS = ("train", "val", "test")
 PREVIEWED = 12  # slices a preview sheet
@@ -40,6 +40,7 @@ class Settings:
     levels: tuple
     resolution: float
     sigma: float
+    max_voxels: int = MAX_VOXELS
 
 
 def build_parser():
@@ -68,6 +69,7 @@ def build_parser():
     parser.add_argument("--split-file", type=Path, help="JSON file with the persons of train, val and test instead")
     parser.add_argument("--seed", type=int, default=0, help="of the split")
     parser.add_argument("--exclude", type=Path, help="text file with a person or an image a line to leave out")
+    parser.add_argument("--max-voxels", type=int, default=MAX_VOXELS, help="larger volumes are refused unread")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     return parser
 
@@ -90,11 +92,11 @@ def prepare_scan(scan, source, settings):
     if scan.label is None:
         return "it has no disc labels under derivatives/labels"
     try:
-        levels, world, landmarks = read_discs(scan.label)
+        levels, world, landmarks = read_discs(scan.label, settings.max_voxels)
     except ScanError as error:
         return f"labels: {error}"
     try:
-        image = read_scan(scan.image)
+        image = read_scan(scan.image, settings.max_voxels)
     except ScanError as error:
         return f"image: {error}"
     images, plane = sagittal(image, settings.resolution, through=world)
@@ -257,7 +259,7 @@ def main(argv=None):
             skipped.append((scan, "its person is not named in the split file"))
         else:
             todo.append(scan)
-    settings = Settings(args.out, args.levels, args.resolution, args.sigma)
+    settings = Settings(args.out, args.levels, args.resolution, args.sigma, args.max_voxels)
     sources = [
         next((people.get(scan.person, {}).get(c) for c in SOURCE_COLUMNS if c in people.get(scan.person, {})), "")
         for scan in todo

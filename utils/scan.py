@@ -20,6 +20,7 @@ from utils.files import replace_file
 from utils.plane import Plane
 
 SLAB_MM = 6.0  # about the six middle slices of 1 mm that the published method averages
+MAX_VOXELS = 2**28  # 1 GB as float32
 NEAR_INTEGER = 0.05
 ONE_DISC_MM = 3.0
 MOST_SLABS_BESIDE = 5  # on either side of the middle one: a spine lies within 30 mm of it
@@ -42,12 +43,16 @@ class Scan:
         return apply_affine(np.linalg.inv(self.affine), np.reshape(world, (-1, 3)))
 
 
-def _load(path):
+def _load(path, max_voxels):
     """Read a 3D NIfTI file into an array and its affine, or say in a `ScanError` why not."""
     path = Path(path)
     _check_content(path)
     try:
         image = nibabel.load(path)
+        if not isinstance(image, nibabel.nifti1.Nifti1Pair):
+            raise ScanError(f"it is a {type(image).__name__.removesuffix('Image')} file: convert it to NIfTI")
+        if np.prod(image.shape, dtype=float) > max_voxels:
+            raise ScanError(f"it claims {'x'.join(map(str, image.shape))} voxels, more than --max-voxels allows")
         if len(image.shape) == 4 and image.shape[3] == 1:
             image = image.slicer[..., 0]
         if len(image.shape) != 3:
@@ -79,12 +84,14 @@ def _check_content(path):
             raise ScanError(f"its content is not fetched: run `git annex get {path.name}` in its folder")
 
 
-def read_scan(path):
+def read_scan(path, max_voxels=MAX_VOXELS):
     """Read an image.
 
     Parameters
     ----------
     path : path-like
+    max_voxels : int
+        A file that claims more is refused before its data are read.
 
     Returns
     -------
@@ -96,7 +103,7 @@ def read_scan(path):
         If the file is missing, not fetched by git-annex, no NIfTI, cut short, not 3D, holds values that
         are not finite, is constant, or has no usable affine.
     """
-    data, affine = _load(path)
+    data, affine = _load(path, max_voxels)
     data = data.astype(np.float32, copy=False)
     low, high = data.min(), data.max()
     if not (np.isfinite(low) and np.isfinite(high)):
@@ -207,8 +214,8 @@ def normalise(image):
     return (scaled**root).astype(np.float32)
 
 
-def read_discs(path):
-    """Read the discs of a label volume.
+def read_discs(path, max_voxels=MAX_VOXELS):
+    """Read the discs of a label volume; parameters as in `read_scan`.
 
     Returns
     -------
@@ -223,7 +230,7 @@ def read_discs(path):
     ScanError
         As `read_scan`; and if there is no disc, a value is no level, or a level lies in two places.
     """
-    data, affine = _load(path)
+    data, affine = _load(path, max_voxels)
     # In the order in which NIfTI stores voxels, which spares a walk across memory.
     filled = np.flatnonzero(data.reshape(-1, order="F"))
     voxels = np.stack(np.unravel_index(filled, data.shape, order="F"), -1)
