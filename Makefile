@@ -4,7 +4,7 @@ ENV := .venv
 RUN := $(ENV)/bin/python
 DEMO := output/demo
 
-.PHONY: install demo test test-browser weights clean
+.PHONY: install demo test test-browser fuzz weights clean
 
 install: $(ENV)/installed
 
@@ -40,6 +40,10 @@ test: install
 weights: install
 	$(RUN) train.py --synthetic --out output/weights --epochs 22 $$(test -e output/weights/last.pt && echo --resume)
 	$(RUN) weights/publish.py output/weights
+
+# 2,000 damaged files, where `make test` takes 200.
+fuzz: install
+	FUZZ_CASES=2000 $(RUN) -m pytest tests/fuzz
 
 # The page to look through, in a browser; needs Debian's chromium, and the right to install it.
 test-browser: install

@@ -3,6 +3,7 @@
 import csv
 import json
 import zipfile
+import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -175,7 +176,8 @@ def load_sample(path):
             return Sample(**words, image=image, points=stored["points"].astype(float), levels=stored["levels"],
                           states=stored["states"], across=stored["across"].astype(float), plane=plane,
                           slabs=stored["slabs"], offsets=stored["offsets"])  # fmt: skip
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+    # RuntimeError: a member that says that it is encrypted, or packed in a way that is not known.
+    except (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error):
         raise UserError(f"{path} is no prepared sample: run prepare_spinegeneric.py again") from None
 
 

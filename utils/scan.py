@@ -20,7 +20,8 @@ from utils.files import replace_file
 from utils.plane import Plane
 
 SLAB_MM = 6.0  # about the six middle slices of 1 mm that the published method averages
-MAX_VOXELS = 2**28  # 1 GB as float32
+MAX_VOXELS = 2**27  # half a GB as float32
+LARGEST_MM = 3000.0  # no person is longer
 NEAR_INTEGER = 0.05
 ONE_DISC_MM = 3.0
 MOST_SLABS_BESIDE = 5  # on either side of the middle one: a spine lies within 30 mm of it
@@ -60,10 +61,15 @@ def _load(path, max_voxels):
         affine = np.asarray(image.affine, float)
         if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
             raise ScanError("its affine is zero, singular or not finite, so it has no place in the world")
+        size = np.linalg.norm(affine[:3, :3], axis=0) * image.shape
+        if size.max() > LARGEST_MM:
+            raise ScanError(f"its affine makes it {size.max() / 1000:.3g} m long, which no scan is")
         data = np.asarray(image.dataobj)
     except nibabel.filebasedimages.ImageFileError:
         raise ScanError("it is not a NIfTI file") from None
-    except (EOFError, OSError, zlib.error, gzip.BadGzipFile, ValueError) as error:
+    except nibabel.spatialimages.HeaderDataError as error:
+        raise ScanError(f"its header is damaged ({error})") from None
+    except (EOFError, OSError, OverflowError, zlib.error, gzip.BadGzipFile, ValueError) as error:
         if isinstance(error, ScanError):
             raise
         raise ScanError("it is damaged or cut short") from None

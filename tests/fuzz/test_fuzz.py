@@ -1,0 +1,67 @@
+"""Damaged files give a right result or one clear reason, soon, and with little memory.
+
+`make test` takes the first 200 cases; `make fuzz` 2,000 by the variable FUZZ_CASES.
+"""
+
+import os
+import resource
+import time
+import warnings
+
+import numpy as np
+import pytest
+from mutate import KINDS, mutate, original
+
+from prepare_spinegeneric import read_split_file
+from utils.bids import participants
+from utils.checkpoint import load_checkpoint
+from utils.files import UserError
+from utils.labeller import Labeller
+from utils.sample import load_sample
+from utils.scan import ScanError, normalise, read_discs, read_scan, sagittal, slab_offsets
+
+CASES = int(os.environ.get("FUZZ_CASES", 200))
+GOOD = {kind: original(kind) for kind in KINDS}
+ENDING = {"nifti": ".nii", "labels": ".nii", "npz": ".npz", "checkpoint": ".pt", "split": ".json", "table": ".tsv"}
+
+
+def use(kind, path):
+    """Do with a file what the scripts do."""
+    if kind == "nifti":
+        scan = read_scan(path)
+        images, plane = sagittal(scan, 1.0, offsets=slab_offsets(scan))
+        assert all(np.isfinite(normalise(image)).all() for image in images) and plane.spacing > 0
+    elif kind == "labels":
+        levels, world, _ = read_discs(path)
+        assert (np.diff(levels) > 0).all() and np.isfinite(world).all()
+    elif kind == "npz":
+        assert load_sample(path).image.ndim == 2
+    elif kind == "checkpoint":
+        found = Labeller(load_checkpoint(path), path).label(np.zeros((1, 64, 64), np.float32))
+        assert np.isfinite(found.points).all()
+    elif kind == "split":
+        assert set(read_split_file(path).values()) <= {"train", "val", "test"}
+    else:
+        assert all(isinstance(person, str) for person in participants(path.parent))
+
+
+@pytest.mark.parametrize("seed", range(CASES))
+def test_a_damaged_file_is_used_or_refused(seed, tmp_path):
+    rng = np.random.default_rng(seed)
+    kind = KINDS[seed % len(KINDS)]
+    content = mutate(GOOD[kind], kind, rng)
+    folder = tmp_path / "inside"
+    folder.mkdir()
+    gz = content[:2] == b"\x1f\x8b" and kind in ("nifti", "labels")
+    path = folder / ("participants.tsv" if kind == "table" else f"file{ENDING[kind]}{'.gz' if gz else ''}")
+    path.write_bytes(content)
+    began = time.perf_counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of nibabel, on strange headers
+        try:
+            use(kind, path)
+        except (ScanError, UserError) as error:
+            assert 10 < len(str(error)) < 600
+    assert time.perf_counter() - began < 10
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 2 * 2**20  # in KB: 2 GB at the most
+    assert [item.name for item in tmp_path.iterdir()] == ["inside"]
