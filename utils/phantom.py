@@ -23,6 +23,7 @@ _THORACIC = ([6, 8, 10, 13, 17, 20], [0, 10, 20, 6, -9, -4])
 _LUMBAR = ([17, 19, 21, 22, 23, 24, 25], [0, -10, -14, -11, -4, 0, 0])
 _SACRAL = ([23, 24, 25, 26, 27, 28, 29, 30, 31, 32], [0, 12, 36, 46, 42, 24, 4, -14, -30, -40])
 _JUNCTION = ([22, 24, 25, 27], [0, 1, 0.8, 0])  # how steep L5 and S1 lie differs most between people
+TIP_MM = 2.0  # from the outer edge of the ligament behind a disc to the disc's posterior tip
 _SACRAL_GAP = (29.0, 23.0, 19.0, 17.0, 15.0, 9.0, 8.0, 7.0)  # S1 to S5 and three of the coccyx
 
 
@@ -257,5 +258,5 @@ def _bodies_and_discs(rng, canvas, tips, tangent, size):
         middle = tips[level] + front * deep * 0.48
         core = middle + (np.array(outline) - middle) * [0.8]
         canvas.fill(core, WORN if worn[level] else NUCLEUS, (0, 1, 2))
-    points = tips[: LAST + 1].copy()
-    return points
+    # People who label scans put a disc's point on the disc itself, in front of the dark line of its ligament.
+    return tips[: LAST + 1] + TIP_MM * np.array([front_of(down) for down in tangent[: LAST + 1]])

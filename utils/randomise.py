@@ -251,7 +251,7 @@ def _ring(image, share):
 def _window(draw, points):
     """Draw what is in view (B, 1, H, W) of 0 and 1: all of it, or a part that holds some discs."""
     line = torch.arange(SIZE, device=draw.device)
-    height, width = draw.uniform(90, SIZE), draw.uniform(110, SIZE)
+    height, width = draw.uniform(90, SIZE), draw.uniform(60, SIZE)
     top, left = draw.uniform(0, 1) * (SIZE - height), draw.uniform(0, 1) * (SIZE - width)
     spine = torch.nanmean(points[:, 1:, 1], 1)
     left = torch.minimum(left, (spine - 15).clamp(min=0))
