@@ -67,7 +67,8 @@ def draw_bank(count, seed, device="cpu", jobs=1):
     -------
     Bank
     """
-    seeds = [[seed, index] for index in range(count)]
+    # None of them is one of make_phantom.py's people, whose seeds are two numbers.
+    seeds = [[seed, index, 1] for index in range(count)]
     if jobs == 1:
         return Bank([_draw(own) for own in seeds], device)
     with ProcessPoolExecutor(jobs) as pool:
