@@ -39,7 +39,7 @@ test: install
 # The weights that come with the software: about half an hour on two cores; run it again after an interruption.
 weights: install
 	$(RUN) train.py --synthetic --out output/weights --epochs 22 $$(test -e output/weights/last.pt && echo --resume)
-	$(RUN) weights/publish.py output/weights
+	$(RUN) weights/publish.py output/weights/last.pt
 
 # 2,000 damaged files, where `make test` takes 200.
 fuzz: install

@@ -18,7 +18,7 @@ from utils.synthetic import validation_samples  # noqa: E402
 def main(argv=None):
     """Publish a run, as the flags say."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("run", type=Path, help="folder of a run of train.py --synthetic")
+    parser.add_argument("run", type=Path, help="checkpoint of a run of train.py --synthetic")
     parser.add_argument("--out", type=Path, default=SHIPPED, help="file to write")
     args = parser.parse_args(argv)
     checkpoint = load_checkpoint(args.run)
@@ -29,7 +29,8 @@ def main(argv=None):
     checkpoint["calibration"] = calibrate(
         Labeller(checkpoint, args.run, choose_device()), validation_samples()
     ).to_dict()
-    save_checkpoint(args.out, {**checkpoint, "data": None, "log": [], "frames": []})
+    kept = {key: value for key, value in checkpoint.items() if key not in ("optimizer", "scheduler", "log", "frames")}
+    save_checkpoint(args.out, kept)
     digest = hashlib.sha256(args.out.read_bytes()).hexdigest()
     save_text(args.out.with_suffix(".sha256"), f"{digest}  {args.out.name}\n")
     print(f"{args.out}: {args.out.stat().st_size / 1e6:.1f} MB, epoch {checkpoint['epoch']}, sha256 {digest}")
