@@ -18,7 +18,7 @@ demo: install
 	rm -rf phantoms dataset/demo $(DEMO)
 	$(RUN) make_phantom.py --subjects 60 --out phantoms --jobs 2
 	$(RUN) prepare_spinegeneric.py --data phantoms --out dataset/demo --jobs 2
-	$(RUN) train.py --data dataset/demo --out $(DEMO) --features 48 --epochs 36
+	$(RUN) train.py --data dataset/demo --out $(DEMO) --features 48 --epochs 30
 	$(RUN) evaluate.py --weights $(DEMO)
 	$(RUN) predict.py phantoms/sub-phantom001/anat/*.nii.gz --weights $(DEMO) --out $(DEMO)/predictions
 	@echo "The same test split, by the weights that come with the software, which never saw these people:"

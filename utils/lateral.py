@@ -2,13 +2,13 @@
 
 import numpy as np
 
-STIFFNESS = 4.0  # weight of the curve's bends; a scoliosis bends over many discs, noise over one
+STIFFNESS = 2.0  # weight of the curve's bends; a scoliosis bends over many discs, noise over one
 
 
 def lateral_positions(evidence, offsets, rows):
     """Find the left-right position of each disc of a chain.
 
-    Each disc's own position is the mean of the slabs, weighted by the square of their evidence; the curve
+    Each disc's own position is the mean of the slabs, weighted by the eighth power of their evidence; the curve
     through the chain is the one with the least sum of squares to these and of its bends (Whittaker 1923).
 
     Parameters
@@ -25,7 +25,7 @@ def lateral_positions(evidence, offsets, rows):
     (N,) array in mm
     """
     evidence, rows = np.asarray(evidence, float), np.asarray(rows, float)
-    weight = np.square(evidence) + 1e-9
+    weight = evidence**8 + 1e-9
     own = weight @ offsets / weight.sum(1)
     count = len(own)
     if count < 3:
