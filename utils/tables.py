@@ -140,6 +140,7 @@ def comparison_table(first, second, found):
     rows = []
     for key, (one, two, change, (low, high)) in found.items():
         scale, unit = (1, "mm") if key == "dtt_mean" else (100, "%")
-        cells = [f"{scale * value:.2f}" for value in (one, two)] + [f"{scale * change:+.2f}"]
-        rows.append([f"{key}, {unit}", *cells, f"{scale * low:+.2f} to {scale * high:+.2f}"])
+        span = f"{scale * low:+.2f} to {scale * high:+.2f}" if np.isfinite(change) else "-"
+        change = f"{scale * change:+.2f}" if np.isfinite(change) else "-"
+        rows.append([f"{key}, {unit}", number(scale * one), number(scale * two), change, span])
     return markdown(["", first, second, "difference", "95 % interval"], rows)
