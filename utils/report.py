@@ -158,7 +158,7 @@ def flags_of(prediction, rows=()):
 def _places(levels, points, height, confidence=None):
     """Return discs for the drawing, with rows for their names that do not overlap."""
     points = np.reshape(points, (-1, 2))
-    rows = spread(points[:, 0], NAME_GAP * height)
+    rows = spread(points[:, 0], min(NAME_GAP, 0.6 / max(len(points), 1)) * height)
     discs = []
     for index, (level, (row, column)) in enumerate(zip(levels, points, strict=True)):
         disc = {

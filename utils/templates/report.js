@@ -163,11 +163,14 @@ function overlay(scan) {
     const found = layers.found ? scan.discs : scan.truth || [];
     for (const disc of found) {
       const right = scan.width - disc.col > 0.3 * scan.width;
-      const sure = disc.confidence === undefined ? "" : `  ${Math.round(100 * disc.confidence)} %`;
+      const size = (found.length > 14 ? 6 : 8) * scale;
+      let sure = disc.confidence === undefined ? "" : `  ${Math.round(100 * disc.confidence)} %`;
+      // Where there is no room for both, the confidence stands in the table alone.
+      if (right && disc.col + 12 * scale + 0.62 * size * (disc.name + sure).length > scan.width) sure = "";
       const label = draw("text", { x: disc.col + (right ? 12 : -12) * scale, y: disc.name_row + 2.5 * scale,
         fill: disc.colour, "text-anchor": right ? "start" : "end" }, disc.name + sure);
-      label.style.fontSize = `${8 * scale}px`;
-      label.style.strokeWidth = `${1.8 * scale}px`;
+      label.style.fontSize = `${size}px`;
+      label.style.strokeWidth = `${0.22 * size}px`;
       svg.append(label);
     }
   }
