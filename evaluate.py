@@ -15,7 +15,7 @@ from utils.checkpoint import SHIPPED
 from utils.device import choose_device
 from utils.discs import name, parse_levels
 from utils.figures import also_pdf, attention_rows, dark_panels, save, truth_and_prediction
-from utils.files import UserError, run, save_json, save_text
+from utils.files import UserError, run, save_json, save_text, sweep
 from utils.intervals import differences, intervals
 from utils.labeller import load_labeller
 from utils.metrics import Case, compare, confusion, id_verse, labelled_scores, published_scores, shifted_scans
@@ -225,6 +225,7 @@ def main(argv=None):
     labeller.searching = not args.no_search
     also_pdf(args.pdf)
     samples = load_split(data, args.split)
+    sweep(out)
     groups = groups_of(data, samples, args.by)
     predictions = [labeller.label(sample.slabs, sample.offsets) for sample in samples]
     cases = [Case.of(sample, prediction) for sample, prediction in zip(samples, predictions, strict=True)]

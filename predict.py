@@ -15,15 +15,17 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from utils import ranks
 from utils.bids import find_scans, read_names
-from utils.checkpoint import SHIPPED, code_version
-from utils.device import choose_device
+from utils.checkpoint import SHIPPED
 from utils.discs import name
 from utils.figures import prediction_picture
-from utils.files import UserError, run, save_json, save_text
+from utils.files import UserError, run, save_json, save_text, sweep
 from utils.labeller import load_labeller
+from utils.overlap import overlapped
 from utils.report import Report
 from utils.scan import MAX_VOXELS, ScanError, normalise, read_scan, sagittal, slab_offsets, write_discs
+from utils.version import code_version
 
 TOOL = "disc-labels"
 COLUMNS = ("scan", "level", "name", "confidence", "i", "j", "k", "x_mm", "y_mm", "z_mm")
@@ -94,60 +96,99 @@ def outputs(job):
 def ours(labels, sidecar):
     """Tell whether a label volume may be written: there is none yet, or its sidecar says that this tool made it."""
     try:
-        if not labels.exists():
-            return not sidecar.exists()
+        if not labels.exists() and not sidecar.exists():
+            return True
         return json.loads(sidecar.read_text())["GeneratedBy"][0]["Name"] == TOOL
     except (OSError, ValueError, LookupError, TypeError):
         return False
 
 
-def label_scan(job, labeller, report, max_voxels):
-    """Label one scan, write its outputs and add it to the report; returns its rows of the table.
+def description():
+    """Return how the outputs name this tool, as BIDS wants it."""
+    return [{"Name": TOOL, "Version": code_version()}]
 
-    Raises
-    ------
-    ScanError, UserError
-        If the scan cannot be read, or its labels cannot be written.
+
+class Labelling:
+    """The three stages of labelling one scan.
+
+    Parameters
+    ----------
+    labeller : utils.labeller.Labeller
+    report : utils.report.Report
+    max_voxels : int
     """
-    labels, sidecar, picture = outputs(job)
-    if not ours(labels, sidecar):
-        raise UserError(f"{labels} was not written by this tool and is left as it is: give another --out")
-    scan = read_scan(job.image, max_voxels)
-    offsets = slab_offsets(scan)
-    images, plane = sagittal(scan, labeller.resolution, offsets=offsets)
-    slabs = np.stack([normalise(image) for image in images])
-    found = labeller.label(slabs, offsets)
-    world = plane.to_world(found.points, found.across)
-    # A disc whose place rounds to a voxel beyond the edge is put on the edge.
-    voxels = np.clip(scan.to_voxel(world), 0, np.array(scan.data.shape) - 1)
-    discs = [
-        {
-            "level": int(level),
-            "name": name(level),
-            "confidence": round(float(sure), 4),
-            "voxel": [round(float(v), 2) for v in voxel],
-            "world_mm": [round(float(w), 2) for w in place],
-        }
-        for level, sure, voxel, place in zip(found.levels, found.confidence, voxels, world, strict=True)
-    ]
-    save_json(
-        sidecar,
-        {
-            "GeneratedBy": [{"Name": TOOL, "Version": code_version()}],
-            "Model": {
-                "Weights": labeller.source.name,
-                **labeller.checkpoint["model"],
-                "Epoch": labeller.checkpoint["epoch"],
-            },
-            "Sources": [job.image.name],
-            "Resolution_mm": labeller.resolution,
-            "MarginToShiftedChain": round(found.margin, 2),
-            "Discs": discs,
-        },
-    )
-    write_discs(labels, scan, found.levels, world)
-    prediction_picture(slabs[found.slab], found, plane.spacing, picture, job.stem.name)
-    report.add(texts_of(job), slabs[found.slab], found, plane.spacing)
+
+    def __init__(self, labeller, report, max_voxels):
+        self.labeller, self.report, self.max_voxels = labeller, report, max_voxels
+        self.made_by = description()
+        self.model = {
+            "Weights": labeller.source.name, **labeller.checkpoint["model"], "Epoch": labeller.checkpoint["epoch"],
+            "Digest": labeller.checkpoint["digest"],
+        }  # fmt: skip
+
+    def done(self, job):
+        """Tell whether this version labelled the scan already, with these weights, and to the end."""
+        labels, sidecar, picture = outputs(job)
+        try:
+            told = json.loads(sidecar.read_text())
+            newer = sidecar.stat().st_mtime >= job.image.stat().st_mtime
+        except (OSError, ValueError):
+            return False
+        same = (told.get("GeneratedBy"), told.get("Model"), told.get("Sources")) == (
+            self.made_by, self.model, [job.image.name],
+        )  # fmt: skip
+        whole = labels.exists() and picture.exists() and Report(self.report.folder).recall(texts_of(job))
+        return newer and same and whole
+
+    def read(self, job):
+        """Read a scan and cut it into slabs; returns scan, plane, slabs and offsets.
+
+        Raises
+        ------
+        ScanError, UserError
+            If it cannot be read, or its labels would replace those of others.
+        """
+        labels, sidecar, _ = outputs(job)
+        if not ours(labels, sidecar):
+            raise UserError(f"{labels} was not written by this tool and is left as it is: give another --out")
+        scan = read_scan(job.image, self.max_voxels)
+        offsets = slab_offsets(scan)
+        images, plane = sagittal(scan, self.labeller.resolution, offsets=offsets)
+        return scan, plane, np.stack([normalise(image) for image in images]), offsets
+
+    def compute(self, _, ready):
+        """Find and name the discs."""
+        scan, plane, slabs, offsets = ready
+        return scan, plane, slabs, self.labeller.label(slabs, offsets)
+
+    def write(self, job, result):
+        """Write sidecar, labels and picture, and last of all the scan's entry in the report."""
+        scan, plane, slabs, found = result
+        labels, sidecar, picture = outputs(job)
+        self.report.forget(texts_of(job))
+        world = plane.to_world(found.points, found.across)
+        # A disc whose place rounds to a voxel beyond the edge is put on the edge.
+        voxels = np.clip(scan.to_voxel(world), 0, np.array(scan.data.shape) - 1)
+        discs = [
+            {
+                "level": int(level), "name": name(level), "confidence": round(float(sure), 4),
+                "voxel": [round(float(v), 2) for v in voxel], "world_mm": [round(float(w), 2) for w in place],
+            }
+            for level, sure, voxel, place in zip(found.levels, found.confidence, voxels, world, strict=True)
+        ]  # fmt: skip
+        told = {
+            "GeneratedBy": self.made_by, "Model": self.model, "Sources": [job.image.name],
+            "Resolution_mm": self.labeller.resolution, "MarginToShiftedChain": round(found.margin, 2), "Discs": discs,
+        }  # fmt: skip
+        save_json(sidecar, told)
+        write_discs(labels, scan, found.levels, world)
+        prediction_picture(slabs[found.slab], found, plane.spacing, picture, job.stem.name)
+        self.report.add(texts_of(job), slabs[found.slab], found, plane.spacing)
+
+
+def rows_of(job):
+    """Return a labelled scan's rows of the table."""
+    discs = json.loads(outputs(job)[1].read_text())["Discs"]
     return [[job.stem.name, d["level"], d["name"], d["confidence"], *d["voxel"], *d["world_mm"]] for d in discs]
 
 
@@ -161,33 +202,53 @@ def texts_of(job):
 def main(argv=None):
     """Label scans, as the flags say; a scan that fails is listed, and the others go on."""
     args = build_parser().parse_args(argv)
-    labeller = load_labeller(args.weights or SHIPPED, choose_device(args.device))
-    jobs = list_jobs(args)
-    rows, failed, report = [], [], Report(args.out)
-    for job in tqdm(jobs, unit="scan", disable=len(jobs) == 1):
-        try:
-            rows.extend(label_scan(job, labeller, report, args.max_voxels))
-        except (ScanError, UserError) as error:
-            failed.append((job.image, str(error)))
-            report.add_failed(texts_of(job), str(error))
+    labeller = load_labeller(args.weights or SHIPPED, ranks.join(args.device))
+    jobs, first = list_jobs(args), ranks.rank() == 0
+    if first:
+        sweep(args.out)
+    work = Labelling(labeller, Report(args.out), args.max_voxels)
+    own = ranks.deal(jobs)
+    todo = [job for job in own if not work.done(job)]
+    failed = {}
+    stages = overlapped(todo, work.read, work.compute, work.write, (ScanError, UserError))
+    for job, error in tqdm(stages, total=len(todo), unit="scan", disable=len(jobs) == 1 or not first):
+        if error:
+            failed[job.stem] = str(error)
+    shares = ranks.gather((failed, len(own) - len(todo)))
+    ranks.leave()
+    if not first:
+        return 0
+    return summarise(args, work, jobs, {stem: reason for part, _ in shares for stem, reason in part.items()},
+                     sum(before for _, before in shares))  # fmt: skip
+
+
+def summarise(args, work, jobs, failed, before):
+    """Write the table and the page of all scans, and print what became of them; returns the exit status."""
     if args.data:
-        description = {
-            "Name": "Intervertebral disc labels",
-            "BIDSVersion": "1.8.0",
-            "DatasetType": "derivative",
-            "GeneratedBy": [{"Name": TOOL, "Version": code_version()}],
-        }
-        save_json(args.out / "derivatives" / TOOL / "dataset_description.json", description)
+        facts = {"Name": "Intervertebral disc labels", "BIDSVersion": "1.8.0", "DatasetType": "derivative"}
+        save_json(args.out / "derivatives" / TOOL / "dataset_description.json", {**facts, "GeneratedBy": work.made_by})
+    rows, report = [], Report(args.out)
+    for job in jobs:
+        if job.stem in failed:
+            report.add_failed(texts_of(job), failed[job.stem])
+        else:
+            report.recall(texts_of(job))
+            rows.extend(rows_of(job))
     table = io.StringIO()
     csv.writer(table, lineterminator="\n").writerows([COLUMNS, *rows])
     save_text(args.out / "discs.csv", table.getvalue())
-    facts = [("weights", labeller.source.name), ("scans", f"{len(jobs)}, of which {len(failed)} could not be labelled")]
-    report.write(
-        "Disc labels: prediction", facts, [("scans labelled", str(len(jobs) - len(failed))), ("discs", str(len(rows)))]
-    )
-    print(f"{len(jobs) - len(failed)} of {len(jobs)} scans labelled, {len(rows)} discs; see {args.out}")
-    for path, reason in failed:
-        print(f"not labelled: {path}: {reason}", file=sys.stderr)
+    source, labelled = work.labeller.source.name, len(jobs) - len(failed)
+    facts = [("weights", source), ("scans", f"{len(jobs)}, of which {len(failed)} could not be labelled")]
+    report.write("Disc labels: prediction", facts, [("scans labelled", str(labelled)), ("discs", str(len(rows)))])
+    earlier = f" ({before} of them before, with the same weights)" if before else ""
+    print(f"{labelled} of {len(jobs)} scans labelled{earlier}, {len(rows)} discs; see {args.out}")
+    for job in jobs:
+        if job.stem in failed:
+            print(f"not labelled: {job.image}: {failed[job.stem]}", file=sys.stderr)
+    empty = sum(scan["n_discs"] == 0 for scan in report.scans) - len(failed)
+    unsure = sum("low confidence" in scan["flags"] for scan in report.scans)
+    if empty or unsure:
+        print(f"look at these first: {empty} without any disc, {unsure} with discs of low confidence (report.html)")
     return 1 if failed else 0
 
 

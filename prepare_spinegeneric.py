@@ -5,6 +5,7 @@ Each scan becomes one upright sagittal slice in mm, with its discs and their hea
 """
 
 import argparse
+import contextlib
 import csv
 import io
 import json
@@ -21,12 +22,15 @@ from tqdm import tqdm
 from utils.bids import find_scans, participants, read_names
 from utils.discs import LEVELS, name, parse_levels
 from utils.figures import preview
-from utils.files import UserError, run, save_json, save_text
+from utils.files import UserError, run, save_json, save_text, sweep
 from utils.heatmaps import render
+from utils.progress import Progress, fingerprint
 from utils.sample import Sample, level_states, load_sample, save_sample
 from utils.scan import MAX_VOXELS, ScanError, normalise, read_discs, read_scan, sagittal, slab_offsets
+from utils.version import code_version
 
 SPLITS = ("train", "val", "test")
+PROGRESS = "progress.jsonl"  # there while a data set is not complete
 PREVIEWED = 12  # slices a preview sheet
 SOURCE_COLUMNS = ("source", "institution_id", "institution")
 SAMPLE_COLUMNS = ("file", "name", "person", "contrast", "source", "split", "levels", "height", "width", "landmarks")
@@ -238,7 +242,8 @@ def check(args):
         raise UserError("--split takes three shares that are not negative and not all zero")
     if not 0.1 <= args.resolution <= 10 or not 0.5 <= args.sigma <= 50:
         raise UserError("--resolution takes 0.1 to 10 mm, and --sigma 0.5 to 50 mm")
-    if args.out.exists() and any(args.out.iterdir()) and not (args.out / "summary.json").exists():
+    begun = any((args.out / file).exists() for file in ("summary.json", PROGRESS))
+    if args.out.exists() and any(args.out.iterdir()) and not begun:
         raise UserError(f"{args.out} holds other files: give an empty or a new folder with --out")
 
 
@@ -264,7 +269,10 @@ def main(argv=None):
         next((people.get(scan.person, {}).get(c) for c in SOURCE_COLUMNS if c in people.get(scan.person, {})), "")
         for scan in todo
     ]
-    results = prepare_all(todo, sources, settings, args.jobs)
+    sweep(args.out)
+    progress = Progress(args.out / PROGRESS)
+    (args.out / "summary.json").unlink(missing_ok=True)  # nobody trains on half of one data set and half of another
+    results = prepare_all(todo, sources, settings, args.jobs, progress)
     skipped += [(scan, result) for scan, result in zip(todo, results, strict=True) if isinstance(result, str)]
     rows = [result for result in results if isinstance(result, dict)]
     listed = [{"name": s.name, "person": s.person, "contrast": s.contrast, "reason": reason} for s, reason in skipped]
@@ -282,15 +290,29 @@ def main(argv=None):
     for row in rows:
         row["split"] = split_of[row["person"]]
     write(args, rows, listed)
+    progress.finish()
 
 
-def prepare_all(scans, sources, settings, jobs):
-    """Prepare scans in ``jobs`` processes; returns their results in the same order."""
+def prepare_all(scans, sources, settings, jobs, progress):
+    """Prepare scans in ``jobs`` processes, but for those done before; returns their results in the same order."""
+    version = code_version()
+    keys = [
+        fingerprint(version, settings, scan, source, files=[file for file in (scan.image, scan.label) if file])
+        for scan, source in zip(scans, sources, strict=True)
+    ]
+    todo = [index for index, key in enumerate(keys) if not is_done(progress.results.get(key), settings.folder)]
     work = partial(prepare_scan, settings=settings)
-    if jobs == 1:
-        return [work(scan, source) for scan, source in tqdm(list(zip(scans, sources, strict=True)), unit="scan")]
-    with ProcessPoolExecutor(jobs) as pool:
-        return list(tqdm(pool.map(work, scans, sources), total=len(scans), unit="scan"))
+    own = [scans[index] for index in todo], [sources[index] for index in todo]
+    with ProcessPoolExecutor(jobs) if jobs > 1 else contextlib.nullcontext() as pool:
+        results = (pool.map if pool else map)(work, *own)
+        for index, result in zip(tqdm(todo, unit="scan"), results, strict=True):
+            progress.add(keys[index], result)
+    return [progress.results[key] for key in keys]
+
+
+def is_done(result, folder):
+    """Tell whether a scan was found unusable, or its slice is there."""
+    return isinstance(result, str) or (result is not None and (folder / result["file"]).is_file())
 
 
 def write(args, rows, listed):

@@ -6,7 +6,8 @@ to be better.
 """
 
 import argparse
-import json
+import signal
+import sys
 import time
 from pathlib import Path
 
@@ -16,23 +17,25 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from models import MODELS, build_model
+from utils import ranks
 from utils.charts import curves
-from utils.checkpoint import FORMAT, SHIPPED, code_version, load_checkpoint, save_checkpoint
-from utils.device import choose_device
-from utils.engine import better, calibrate, train_epoch, validate, validation_loss
+from utils.checkpoint import FORMAT, SHIPPED, load_checkpoint, save_checkpoint
+from utils.engine import NotFinite, better, calibrate, train_epoch, validate, validation_loss
 from utils.figures import convergence
-from utils.files import UserError, run, save_json, save_text
+from utils.files import UserError, run, save_json, sweep
 from utils.labeller import Labeller
 from utils.loss import focal_loss, mse_loss
 from utils.recipes import RECIPES, build_optimizer, build_scheduler
+from utils.runs import full_state, holds_run, resume, save_best, save_last
 from utils.skeleton import learn_prior
 from utils.sources import Prepared, Synthetic
+from utils.stop import Stop
 from utils.training import TrainingSlices
+from utils.version import code_version
 
 LOSSES = {"focal": focal_loss, "mse": mse_loss}
 FOCAL_BIAS = -4.0  # heatmaps start nearly empty, as CornerNet's do
 SHOWN = 4  # validation slices in the animation
-SAME_ON_RESUME = ("recipe", "epochs", "batch_size", "lr", "seed")
 
 
 def build_parser():
@@ -57,7 +60,7 @@ def build_parser():
     training = parser.add_argument_group("training")
     training.add_argument("--recipe", choices=sorted(RECIPES), default="default", help="how to train")
     training.add_argument("--epochs", type=int, default=100, help="length of the training")
-    training.add_argument("--batch-size", type=int, help="slices a step (default: 8, published 3)")
+    training.add_argument("--batch-size", type=int, help="slices a step, over all processes (default: 8, published 3)")
     training.add_argument("--lr", type=float, help="learning rate (default: 1e-3, published 2.5e-4)")
     training.add_argument("--seed", type=int, default=0, help="of weights, order and augmentation")
     training.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU where there is one)")
@@ -96,46 +99,21 @@ def start_from(path, network, levels):
         ) from None
 
 
-def resume(out, state, network, optimizer, scheduler):
-    """Bring back the run in ``out``, exactly as it stopped.
-
-    Raises
-    ------
-    UserError
-        If there is none, or it was made with other flags.
-    """
-    last = out / "last.pt"
-    if not last.exists():
-        raise UserError(f"{out} holds no run to resume: leave --resume out to start one")
-    checkpoint = load_checkpoint(last)
-    for key in ("model", "levels", "resolution"):
-        if checkpoint[key] != state[key]:
-            raise UserError(
-                f"{last} was made with another {key} ({checkpoint[key]}, not {state[key]}): give the same flags"
-            )
-    settings = {key: checkpoint["args"].get(key) for key in SAME_ON_RESUME}
-    changed = [key for key in SAME_ON_RESUME if settings[key] != state["args"][key]]
-    if changed:
-        flags = ", ".join(f"--{key.replace('_', '-')} {settings[key]}" for key in changed)
-        raise UserError(f"{last} was made with {flags}: give the same to go on with it")
-    network.load_state_dict(checkpoint["state_dict"])
-    optimizer.load_state_dict(checkpoint.pop("optimizer"))
-    scheduler.load_state_dict(checkpoint.pop("scheduler"))
-    state.update(checkpoint)
-
-
 def main(argv=None):
-    """Train, as the flags say."""
+    """Train, as the flags say; returns the exit status."""
     args = build_parser().parse_args(argv)
     settings = settle(args)
-    if (args.out / "last.pt").exists() and not args.resume:
+    if holds_run(args.out) and not args.resume:
         raise UserError(f"{args.out} holds a run: add --resume to go on with it, or give another --out")
-    device = choose_device(args.device)
+    device = ranks.join(args.device)
+    sweep(args.out)
+    if settings["batch_size"] % ranks.count():
+        raise UserError(f"--batch-size {settings['batch_size']} does not divide among {ranks.count()} processes")
     torch.manual_seed(args.seed)  # of the weights; samples have generators of their own
     recipe = RECIPES[args.recipe]
 
     source = (Synthetic if args.synthetic else Prepared)(args, settings["batch_size"], device)
-    levels, loader, val_samples, length = source.levels, source.loader, source.val_samples, source.length
+    levels, val_samples = source.levels, source.val_samples
     val_loader = DataLoader(TrainingSlices(val_samples, levels, source.sigma), settings["batch_size"])
 
     shape = {"stacks": args.stacks, "blocks": args.blocks, "features": settings["features"]}
@@ -148,62 +126,86 @@ def main(argv=None):
         start_from(args.init, network, levels)
     network.to(device, memory_format=torch.channels_last)
     optimizer = build_optimizer(recipe, network, settings["lr"])
-    scheduler = build_scheduler(recipe, optimizer, settings["lr"], args.epochs, len(loader))
+    scheduler = build_scheduler(recipe, optimizer, settings["lr"], args.epochs, source.steps)
 
     state = {
         "format": FORMAT, "model": model, "levels": levels, "resolution": source.resolution,
         "output": "logits" if recipe["loss"] == "focal" else "heatmaps",
         "prior": learn_prior(source.spines).to_dict(),
-        "calibration": None, "epoch": 0, "best": None, "log": [], "frames": [],
+        "calibration": None, "epoch": 0, "losses": [], "seconds": 0.0, "best": None, "log": [], "frames": [],
         "data": str(args.data) if args.data else None, "args": settings, "version": code_version(),
     }  # fmt: skip
     if args.resume:
         resume(args.out, state, network, optimizer, scheduler)
-    save_json(
-        args.out / "args.json", {**settings, "network": model, "device": str(device), "version": state["version"]}
-    )
     labeller = Labeller(state, args.out, device, network)
-    size = sum(parameter.numel() for parameter in network.parameters()) / 1e6
-    print(f"{args.model}: {size:.2f} M parameters; slices: {length} an epoch, {len(val_samples)} for validation")
+    whole = (state, network, optimizer, scheduler)
+    first = ranks.rank() == 0
+    if first:
+        facts = {**settings, "network": model, "device": str(device), "processes": ranks.count()}
+        save_json(args.out / "args.json", {**facts, "version": state["version"]})
+        size = sum(parameter.numel() for parameter in network.parameters()) / 1e6
+        length = source.steps * source.batch_size
+        print(f"{args.model}: {size:.2f} M parameters; slices: {length} an epoch, {len(val_samples)} for validation")
 
-    with tqdm(total=args.epochs * length, initial=state["epoch"] * length, unit="image", smoothing=0.05) as bar:
+    parallel = ranks.share(network, device)
+    done = (state["epoch"] * source.steps + len(state["losses"])) * source.batch_size
+    total = args.epochs * source.steps * source.batch_size
+    with Stop() as stop, tqdm(total=total, initial=done, unit="image", smoothing=0.05, disable=not first) as bar:
         bar.validation = ""
-        for epoch in range(state["epoch"] + 1, args.epochs + 1):
+
+        def asked():
+            return any(ranks.gather(bool(stop)))
+
+        while state["epoch"] < args.epochs:
+            epoch, began = state["epoch"] + 1, time.perf_counter()
             bar.set_description(f"epoch {epoch}/{args.epochs}")
-            source.items.epoch, began = epoch, time.perf_counter()
-            loss = train_epoch(network, loader, loss_of, optimizer, scheduler, device, args.amp, bar)
-            seconds = time.perf_counter() - began
+            batches = source.batches(epoch, len(state["losses"]))
+            try:
+                finished = train_epoch(
+                    parallel, batches, state["losses"], loss_of, optimizer, scheduler, device, args.amp, bar, asked
+                )
+            except NotFinite:
+                give_up(args.out, source, epoch, *whole)
+            state["seconds"] += time.perf_counter() - began
+            if not finished:
+                if first:
+                    save_last(args.out, *whole)
+                    print(f"stopped in epoch {epoch}; --resume goes on from there", file=sys.stderr)
+                return 128 + (stop.signal or signal.SIGTERM)
             val_loss = validation_loss(network, val_loader, loss_of, device, args.amp)
-            identified, distance, predictions = validate(labeller, val_samples)
+            identified, distance, maps = validate(labeller, val_samples, SHOWN)
             bar.validation = f", validation {100 * identified:.0f} % identified, error {distance:.1f} mm"
-            state["epoch"] = epoch
             state["log"].append({
-                "epoch": epoch, "loss": loss, "val_loss": val_loss, "identified": identified, "dtt_mean": distance,
-                "lr": scheduler.get_last_lr()[0], "images_per_s": length / seconds, "seconds": seconds,
+                "epoch": epoch, "loss": float(np.mean(state["losses"])), "val_loss": val_loss,
+                "identified": identified, "dtt_mean": distance, "lr": scheduler.get_last_lr()[0],
+                "images_per_s": source.steps * source.batch_size / state["seconds"], "seconds": state["seconds"],
             })  # fmt: skip
-            state["frames"].append(frame(epoch, distance, predictions[:SHOWN]))
-            save(args.out, state, network, optimizer, scheduler, (identified, distance))
-    finish(args.out, val_samples, device)
-    draw(args.out, state, val_samples[:SHOWN])
-    share, distance = state["best"]
-    print(f"best on validation: {100 * share:.1f} % identified, {distance:.2f} mm; see {args.out}")
+            state["frames"].append({"epoch": epoch, "distance": distance, "maps": maps})
+            state.update(epoch=epoch, losses=[], seconds=0.0)
+            better_one = better((identified, distance), state["best"])
+            if better_one:
+                state["best"] = [identified, distance]
+            if first:
+                if better_one:
+                    save_best(args.out, state, network)
+                save_last(args.out, *whole)
+    if first:
+        finish(args.out, val_samples, device)
+        draw(args.out, state, val_samples[:SHOWN])
+        share, distance = state["best"]
+        print(f"best on validation: {100 * share:.1f} % identified, {distance:.2f} mm; see {args.out}")
+    ranks.leave()
+    return 0
 
 
-def frame(epoch, distance, predictions):
-    """Return what the animation shows of an epoch: heatmaps in one map a slice, as bytes."""
-    maps = [torch.from_numpy((255 * p.heatmaps.max(0)).astype(np.uint8)) for p in predictions]
-    return {"epoch": epoch, "distance": distance, "maps": maps}
-
-
-def save(out, state, network, optimizer, scheduler, score):
-    """Save the epoch: ``best.pt`` if it is the best one, the log, and last of all ``last.pt``."""
-    state["state_dict"] = {key: value.detach().cpu() for key, value in network.state_dict().items()}
-    if better(score, state["best"]):
-        state["best"] = list(score)
-        save_checkpoint(out / "best.pt", {**state, "log": [], "frames": []})
-    save_text(out / "log.jsonl", "".join(json.dumps(line) + "\n" for line in state["log"]))
-    save_checkpoint(
-        out / "last.pt", {**state, "optimizer": optimizer.state_dict(), "scheduler": scheduler.state_dict()}
+def give_up(out, source, epoch, state, network, optimizer, scheduler):
+    """Save the state that led to a loss that is no number, and tell the samples of its batch."""
+    names = ", ".join(source.names(epoch, len(state["losses"])))
+    if ranks.rank() == 0:
+        save_checkpoint(out / "not_finite.pt", full_state(state, network, optimizer, scheduler))
+    raise UserError(
+        f"the loss is not a number any more, in epoch {epoch}, with {names}: look at these, or train again with "
+        f"a lower --lr; the state before is in {out / 'not_finite.pt'}"
     )
 
 

@@ -14,7 +14,7 @@ class OneDisc:
     """Stands in for a trained network: L5-S1 lies in the middle of every slice."""
 
     resolution = 1.0
-    checkpoint = {"model": {"name": "one disc"}, "epoch": 1}
+    checkpoint = {"model": {"name": "one disc"}, "epoch": 1, "digest": "0"}
 
     def __init__(self, source):
         self.source = source

@@ -14,6 +14,7 @@ import predict
 import prepare_spinegeneric
 import train
 from models import MODELS
+from utils import runs
 from utils.files import UserError
 
 SMALL = ["--features", "16", "--stacks", "1", "--batch-size", "8", "--no-amp", "--device", "cpu"]
@@ -48,7 +49,7 @@ def run_of(data, out, *flags):
 
 def test_a_resumed_training_equals_an_undisturbed_one(data, tmp_path, monkeypatch):
     whole = run_of(data, tmp_path / "whole", "--epochs", "4")
-    save, calls = train.save_checkpoint, []
+    save, calls = runs.save_checkpoint, []
 
     def stop_after_two(path, checkpoint):
         save(path, checkpoint)
@@ -56,10 +57,10 @@ def test_a_resumed_training_equals_an_undisturbed_one(data, tmp_path, monkeypatc
         if calls.count("last.pt") == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(train, "save_checkpoint", stop_after_two)
+    monkeypatch.setattr(runs, "save_checkpoint", stop_after_two)
     with pytest.raises(KeyboardInterrupt):
         run_of(data, tmp_path / "cut", "--epochs", "4")
-    monkeypatch.setattr(train, "save_checkpoint", save)
+    monkeypatch.setattr(runs, "save_checkpoint", save)
     with pytest.raises(UserError, match="--resume"):
         run_of(data, tmp_path / "cut", "--epochs", "4")
     with pytest.raises(UserError, match="--seed 0"):

@@ -4,11 +4,12 @@ Keys: ``format``, ``model`` (name and arguments of `build_model`), ``state_dict`
 each channel), ``resolution`` (mm), ``output`` ("logits" or "heatmaps"), ``prior`` (geometry of the chain),
 ``calibration`` (of the confidence, once the training is over),
 ``epoch``, ``best`` (score of the best epoch so far), ``data`` (folder it was trained on), ``args`` (the
-flags), ``version`` (of the code) and, in ``last.pt`` alone, ``optimizer`` and ``scheduler``.
+flags), ``version`` (of the code), ``digest`` (of all the rest) and, in ``last.pt`` alone, ``optimizer``,
+``scheduler`` and what was done of the epoch that was not finished.
 """
 
+import hashlib
 import pickle
-import subprocess
 from pathlib import Path
 
 import torch
@@ -22,19 +23,34 @@ FORMAT = 1
 SHIPPED = Path(__file__).parents[1] / "weights" / "spine.pt"
 
 
-def code_version():
-    """Return the commit of the code that runs, or ``unknown`` outside of a git checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
 def save_checkpoint(path, checkpoint):
-    """Write a checkpoint whole."""
+    """Write a checkpoint whole, with its digest."""
     with replace_file(path) as temporary:
-        torch.save(checkpoint, temporary)
+        torch.save({**checkpoint, "digest": digest_of(checkpoint)}, temporary)
+
+
+def digest_of(checkpoint):
+    """Return the SHA-256 of a checkpoint's values and their order, but for a ``digest`` in it."""
+    sha = hashlib.sha256()
+
+    def feed(value):
+        if isinstance(value, torch.Tensor):
+            sha.update(f"{value.dtype} {tuple(value.shape)}".encode())
+            sha.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+        elif isinstance(value, dict):
+            sha.update(f"dict {len(value)}".encode())
+            for key, item in value.items():
+                feed(key)
+                feed(item)
+        elif isinstance(value, (list, tuple)):
+            sha.update(f"list {len(value)}".encode())
+            for item in value:
+                feed(item)
+        else:
+            sha.update(repr(value).encode())
+
+    feed({key: value for key, value in checkpoint.items() if key != "digest"})
+    return sha.hexdigest()
 
 
 def load_checkpoint(path):
@@ -72,6 +88,9 @@ def load_checkpoint(path):
         return _from_released(checkpoint, file)
     if not isinstance(checkpoint, dict) or checkpoint.get("format") != FORMAT:
         raise UserError(f"{file} is not a checkpoint of train.py nor of the released code: name another one")
+    digest = digest_of(checkpoint)
+    if checkpoint.setdefault("digest", digest) != digest:
+        raise UserError(f"{file} was altered after it was written (its digest differs): name another one")
     return checkpoint
 
 
@@ -86,7 +105,7 @@ def _from_released(state, file):
         "format": FORMAT, "model": {"name": name, **arguments}, "state_dict": weights, "levels": levels,
         "resolution": 1.0, "output": "heatmaps", "prior": None,
         "calibration": None, "epoch": None, "best": None, "data": None,
-        "args": {}, "version": "released",
+        "args": {}, "version": "released", "digest": digest_of(weights),
     }  # fmt: skip
 
 

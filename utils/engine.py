@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
+from utils import ranks
 from utils.confidence import Calibration, fit
 from utils.device import autocast
-from utils.files import UserError
 from utils.labeller import forward
 from utils.metrics import Case, compare, identified_and_distance
 from utils.training import transform_slabs
@@ -13,13 +13,21 @@ from utils.training import transform_slabs
 CALIBRATION_VIEWS = 80  # with the fields of view and contrasts that training draws
 
 
-def train_epoch(network, loader, loss_of, optimizer, scheduler, device, amp, bar):
-    """Train for one epoch.
+class NotFinite(Exception):
+    """The loss is not a number any more; nothing was learned from that batch."""
+
+
+def train_epoch(network, batches, losses, loss_of, optimizer, scheduler, device, amp, bar, stop):
+    """Train for the rest of an epoch.
 
     Parameters
     ----------
     network : torch.nn.Module
-    loader : iterable of batches from `utils.training.TrainingSlices`
+        Of this process, or what `utils.ranks.share` made of it.
+    batches : iterable
+        Those of the epoch that are not done yet, as of `utils.sources`.
+    losses : list of float
+        Of the steps done, over all processes; grows.
     loss_of : callable
         Of `utils.loss`.
     optimizer, scheduler : as in torch.optim
@@ -29,50 +37,55 @@ def train_epoch(network, loader, loss_of, optimizer, scheduler, device, amp, bar
         Compute in bfloat16 where the hardware has it.
     bar : tqdm
         Moves by a batch's slices, and shows the loss.
+    stop : callable
+        Asked after each step; the epoch is left when it says so.
 
     Returns
     -------
-    float
-        Mean loss a step.
+    bool
+        Whether the epoch is done.
 
     Raises
     ------
-    UserError
-        If the loss is not a number any more.
+    NotFinite
+        Before the step that the loss would have led to.
     """
     network.train()
-    losses = []
-    for images, target, weight, _ in loader:
+    for images, target, weight, _ in batches:
         images, target, weight = (tensor.to(device, non_blocking=True) for tensor in (images, target, weight))
         with autocast(device, amp):
             outputs = forward(network, images)
-        loss = loss_of(outputs, target, weight)
-        if not torch.isfinite(loss):
-            raise UserError("the loss is not a number any more: train again with a lower --lr")
+        loss = loss_of(outputs, target, weight, ranks.mean)
+        value = ranks.mean(loss.detach()).item()
+        if not np.isfinite(value):
+            raise NotFinite
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
         scheduler.step()
-        losses.append(loss.item())
-        bar.update(len(images))
-        bar.set_postfix_str(f"loss {losses[-1]:.4f}{bar.validation}", refresh=False)
-    return float(np.mean(losses))
+        losses.append(value)
+        bar.update(len(images) * ranks.count())
+        bar.set_postfix_str(f"loss {value:.4f}{bar.validation}", refresh=False)
+        if stop():
+            return False
+    return True
 
 
 @torch.inference_mode()
 def validation_loss(network, loader, loss_of, device, amp):
     """Return the mean loss over the validation split, whose slices are cut to the training's size."""
     network.eval()
-    losses, count = 0.0, 0
-    for images, target, weight, _ in loader:
+    total, count = 0.0, 0
+    for images, target, weight, _ in ranks.deal(list(loader)):
         with autocast(device, amp):
             outputs = forward(network, images.to(device))
-        losses += loss_of(outputs, target.to(device), weight.to(device)).item() * len(images)
+        total += loss_of(outputs, target.to(device), weight.to(device)).item() * len(images)
         count += len(images)
-    return losses / count
+    totals, counts = zip(*ranks.gather((total, count)), strict=True)
+    return sum(totals) / sum(counts)
 
 
-def validate(labeller, samples):
+def validate(labeller, samples, shown):
     """Label whole validation scans, as evaluation does.
 
     Returns
@@ -81,15 +94,20 @@ def validate(labeller, samples):
         Share of the true discs with a prediction of their own level within 10 mm.
     distance : float
         Mean distance of those in mm; NaN if there is none.
-    predictions : list of Prediction
+    maps : list of (h, w) uint8 tensors
+        Highest value of all heatmaps, of the first ``shown`` scans.
     """
     labeller.network.eval()
-    predictions = [labeller.label(sample.slabs, sample.offsets) for sample in samples]
+    own = []
+    for index, sample in ranks.deal(list(enumerate(samples))):
+        found = labeller.label(sample.slabs, sample.offsets)
+        heat = (255 * found.heatmaps.max(0)).astype(np.uint8) if index < shown else None
+        own.append((found.points * sample.spacing, found.levels, heat))
+    found = ranks.undeal(ranks.gather(own))
     scores = identified_and_distance(
-        [(s.points * s.spacing, s.levels) for s in samples],
-        [(p.points * s.spacing, p.levels) for s, p in zip(samples, predictions, strict=True)],
+        [(s.points * s.spacing, s.levels) for s in samples], [(points, levels) for points, levels, _ in found]
     )
-    return *scores, predictions
+    return *scores, [torch.from_numpy(heat) for *_, heat in found[:shown]]
 
 
 def calibrate(labeller, samples, seed=0):

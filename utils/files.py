@@ -4,9 +4,11 @@ import contextlib
 import io
 import json
 import os
+import socket
 import sys
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +42,9 @@ def replace_file(path):
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Short, whatever the name: a name of 250 characters leaves no room for a longer one.
-        handle, temporary = tempfile.mkstemp(prefix=".part-", suffix="".join(path.suffixes[-2:])[-8:], dir=path.parent)
+        handle, temporary = tempfile.mkstemp(
+            prefix=f"{_here()}{os.getpid()}-", suffix="".join(path.suffixes[-2:])[-8:], dir=path.parent
+        )
         os.close(handle)
         yield Path(temporary)
         mask = os.umask(0)
@@ -57,6 +61,29 @@ def replace_file(path):
         if temporary is not None:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary)
+
+
+def _here():
+    """Return how the names of unfinished files begin on this machine."""
+    return f".part-{zlib.crc32(socket.gethostname().encode()):08x}-"
+
+
+def sweep(folder):
+    """Remove the unfinished files in a folder, and below, whose process was killed."""
+    for path in Path(folder).rglob(f"{_here()}*"):
+        process = path.name.removeprefix(_here()).split("-")[0]
+        if process.isdigit() and not _lives(int(process)):
+            path.unlink(missing_ok=True)
+
+
+def _lives(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # of someone else
+    return True
 
 
 def save_text(path, text):

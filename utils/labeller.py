@@ -151,7 +151,8 @@ def around(heatmaps, points):
 
 def forward(network, images):
     """Call a network on grey images (B, 1, H, W), which are repeated for one that takes more channels."""
-    images = images.expand(-1, network.in_channels, -1, -1)
+    channels = getattr(network, "module", network).in_channels  # within the wrapper for several processes
+    images = images.expand(-1, channels, -1, -1)
     return network(images.contiguous(memory_format=torch.channels_last))
 
 

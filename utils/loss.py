@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 
-def focal_loss(outputs, target, weight):
+def focal_loss(outputs, target, weight, mean=lambda count: count):
     """Focal loss of CornerNet (Law and Deng 2018, equation 1) on logits, summed over stacks.
 
     A plain squared error over 25 nearly empty channels has a long plateau at zero heatmaps; here easy
@@ -22,6 +22,8 @@ def focal_loss(outputs, target, weight):
         Gaussians in 0..1.
     weight : (B, C) tensor
         1 where a level's state is known, else 0.
+    mean : callable
+        The mean of a count over the processes that share a batch.
 
     Returns
     -------
@@ -33,7 +35,8 @@ def focal_loss(outputs, target, weight):
     peak = target.amax((2, 3), keepdim=True)
     positive = ((target == peak) & (peak > 0)).float()
     weight = weight.float()[..., None, None]
-    count = (positive * weight).sum().clamp(min=1.0)
+    count = mean((positive * weight).sum())
+    count = torch.where(count > 0, count, 1.0)
     total = 0.0
     for output in outputs:
         logit = output.float()
@@ -44,11 +47,11 @@ def focal_loss(outputs, target, weight):
     return total / len(outputs)
 
 
-def mse_loss(outputs, target, weight):
+def mse_loss(outputs, target, weight, mean=None):
     """Mean squared error of the published training: every stack, and of each image the discs in it alone.
 
     So nothing is learned of discs that are absent, whose many empty heatmaps would swamp the others. Same
-    parameters as `focal_loss`; ``outputs`` are heatmap values here, not logits.
+    parameters as `focal_loss`; ``outputs`` are heatmap values here, not logits, and no count is needed.
     """
     weight = (weight * (target.amax((2, 3)) > 0)).float()[..., None, None]
     return sum(((output.float() - target.float()) ** 2 * weight).mean() for output in outputs)

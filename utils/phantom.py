@@ -21,7 +21,7 @@ _DISC_HEIGHT = ([2, 3, 7, 9, 13, 17, 20, 22, 24, 25], [2, 5.0, 5.5, 4.3, 4.5, 5.
 _CERVICAL = ([1, 2, 4, 7, 9], [0, -6, -4, 16, 4])
 _THORACIC = ([6, 8, 10, 13, 17, 20], [0, 10, 20, 6, -9, -4])
 _LUMBAR = ([17, 19, 21, 22, 23, 24, 25], [0, -10, -14, -11, -4, 0, 0])
-_SACRAL = ([23, 24, 25, 26, 27, 28, 29, 30, 31, 32], [0, 12, 36, 46, 42, 24, 4, -14, -30, -40])
+_SACRAL = ([23, 24, 25, 26, 27, 28, 29, 30, 31, 32], [0, 12, 42, 50, 44, 24, 4, -14, -30, -40])
 _JUNCTION = ([22, 24, 25, 27], [0, 1, 0.8, 0])  # how steep L5 and S1 lie differs most between people
 TIP_MM = 2.0  # from the outer edge of the ligament behind a disc to the disc's posterior tip
 _SACRAL_GAP = (29.0, 23.0, 19.0, 17.0, 15.0, 9.0, 8.0, 7.0)  # S1 to S5 and three of the coccyx
@@ -57,7 +57,7 @@ def _chain(rng, size):
         "t": rng.uniform(0.5, 1.5),
         "l": rng.uniform(0.4, 1.5),
         "s": rng.uniform(0.75, 1.2),
-        "j": rng.normal(0, 7),
+        "j": rng.normal(0, 9),
     }
     tilt = rng.normal(0, 3)
     gaps = [TYPICAL_GAP_MM[level] * (1 + rng.normal(0, 0.035)) for level in range(FIRST, LAST)] + list(_SACRAL_GAP)
@@ -76,6 +76,7 @@ def _chain(rng, size):
     tangent[1:-1] = steps
     tangent[2:-1] += steps[:-1]
     tangent[-1] = steps[-1]
+    tangent[LAST] += 0.6 * steps[LAST - 1]  # the disc L5-S1 lies on the sacrum, and L5 is what is tilted against it
     tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
     tips[1:] += [95 - tips[1, 0], 0.62 * WIDTH_MM - np.nanmean(tips[1:, 1])]
     return tips, tangent

@@ -18,7 +18,7 @@ from PIL import Image
 
 from utils.discs import name, region
 from utils.figures import COLOURS, NAME_GAP, spread
-from utils.files import replace_file, save_text
+from utils.files import replace_file, save_json, save_text
 
 TEMPLATES = Path(__file__).parent / "templates"
 FILES = "report_files"
@@ -27,17 +27,34 @@ CLOSE = 2.0  # so is a chain whose margin to the shifted one is below this
 
 
 class Report:
-    """Collects scans, whose pictures it writes at once, and writes the page at the end.
+    """Collects scans, which it writes at once, and writes the page at the end.
 
     Parameters
     ----------
     folder : path-like
-        Where the page will lie; pictures of an earlier page are replaced.
+        Where the page will lie.
     """
 
     def __init__(self, folder):
         self.folder, self.scans = Path(folder), []
-        shutil.rmtree(self.folder / FILES, ignore_errors=True)
+
+    def _stem(self, scan):
+        """Return the path of a scan's files without their endings: names of files are not trusted to be paths."""
+        known = f"{scan['name']}\n{scan['source']}".encode("utf-8", "surrogateescape")
+        return f"{FILES}/{hashlib.sha256(known).hexdigest()[:16]}"
+
+    def forget(self, scan):
+        """Remove what an earlier run wrote of a scan."""
+        (self.folder / f"{self._stem(scan)}.json").unlink(missing_ok=True)
+
+    def recall(self, scan):
+        """Add a scan that an earlier run, or another process, wrote; returns whether there is one."""
+        try:
+            entry = json.loads((self.folder / f"{self._stem(scan)}.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return False
+        self.scans.append(entry)
+        return True
 
     def add(self, scan, image, prediction, spacing, case=None, rows=()):
         """Add a scan.
@@ -56,7 +73,7 @@ class Report:
         rows : list of utils.metrics.Disc
             What became of each disc, where the truth is known.
         """
-        stem = f"{FILES}/scan{len(self.scans) + 1:05d}"  # names of files are not trusted to be paths
+        stem = self._stem(scan)
         height, width = image.shape
         grey = Image.fromarray(np.round(255 * np.clip(image, 0, 1)).astype(np.uint8))
         entry = {
@@ -80,6 +97,7 @@ class Report:
             entry["mean_error"] = float(np.mean(errors)) if errors else None
             entry["truth"] = _places(case.true_levels, case.true_points / spacing, height)
             entry["rows"] = [_row(row.level, row.confidence, row.error, row.outcome) for row in rows]
+        save_json(self.folder / f"{stem}.json", entry)
         self.scans.append(entry)
 
     def add_failed(self, scan, reason):
@@ -89,7 +107,7 @@ class Report:
         self.scans.append({**scan, **nothing, **size, "discs": [], "rows": [], "flags": ["failed"], "reason": reason})
 
     def write(self, title, facts, headline, figures=()):
-        """Write the page.
+        """Write the page, and remove the files of scans that are not on it.
 
         Parameters
         ----------
@@ -113,6 +131,12 @@ class Report:
         data = {"id": mark[:16], "facts": facts, "headline": headline, "figures": shown, "scans": self.scans}
         # Within a script element only "<" could end the data.
         text = json.dumps(data, allow_nan=False).replace("<", "\\u003c")
+        used = {path for _, path in shown} | {f"{FILES}/report.css", f"{FILES}/report.js"}
+        for scan in self.scans:
+            used |= {scan[part] for part in ("image", "heat", "attention")} | {f"{self._stem(scan)}.json"}
+        for path in (self.folder / FILES).iterdir():
+            if f"{FILES}/{path.name}" not in used:
+                path.unlink()
         page = Template((TEMPLATES / "report.html").read_text(encoding="utf-8"))
         save_text(self.folder / "report.html", page.substitute(title=html.escape(title), data=text))
 

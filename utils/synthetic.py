@@ -14,33 +14,25 @@ VALIDATION_SEED = 10**6  # of anatomies that no training sees
 
 
 class SyntheticBatches:
-    """Batches of one epoch after the other, made on the device; equal for equal seed and epoch.
+    """Batches without end, made on the device; equal for equal seed, epoch and step.
 
     Parameters
     ----------
     bank : utils.randomise.Bank
     batch_size : int
-    length : int
-        Images in an epoch.
     seed : int
     """
 
-    def __init__(self, bank, batch_size, length, seed=0):
-        self.bank, self.batch_size, self.steps, self.seed, self.epoch = bank, batch_size, length // batch_size, seed, 0
+    def __init__(self, bank, batch_size, seed=0):
+        self.bank, self.batch_size, self.seed = bank, batch_size, seed
 
-    def __len__(self):
-        """Return the number of batches in an epoch."""
-        return self.steps
-
-    def __iter__(self):
-        """Yield images (B, 1, H, W), targets (B, C, H/4, W/4), weights (B, C) and numbers (B,)."""
-        device = self.bank.maps.device
-        state = np.random.SeedSequence([self.seed, self.epoch]).generate_state(1, np.uint64)[0]
-        generator = torch.Generator(device).manual_seed(int(state >> 1))
-        for step in range(self.steps):
-            images, points, states = draw_images(self.bank, self.batch_size, generator)
-            numbers = torch.arange(self.batch_size) + step * self.batch_size
-            yield images, render_batch(points, states), (states[:, list(LEVELS)] != UNKNOWN).float(), numbers
+    def batch(self, epoch, step):
+        """Return images (B, 1, H, W), targets (B, C, H/4, W/4), weights (B, C) and numbers (B,)."""
+        state = np.random.SeedSequence([self.seed, epoch, step]).generate_state(1, np.uint64)[0]
+        generator = torch.Generator(self.bank.maps.device).manual_seed(int(state >> 1))
+        images, points, states = draw_images(self.bank, self.batch_size, generator)
+        numbers = torch.arange(self.batch_size) + step * self.batch_size
+        return images, render_batch(points, states), (states[:, list(LEVELS)] != UNKNOWN).float(), numbers
 
 
 def render_batch(points, states):

@@ -1,0 +1,60 @@
+"""Reading, computing and writing at the same time, each on another item."""
+
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+
+AHEAD = 2  # items read before they are needed, and written after the next one is computed
+
+
+def overlapped(items, read, compute, write, errors):
+    """Take items through three stages that run side by side; the middle one on the caller's thread.
+
+    Parameters
+    ----------
+    items : iterable
+    read : callable
+        Of an item.
+    compute : callable
+        Of an item and what was read.
+    write : callable
+        Of an item and what was computed.
+    errors : tuple of exception types
+        Of one item: the others go on.
+
+    Yields
+    ------
+    item, error or None
+        In order, when the item is done.
+    """
+    items = iter(items)
+    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
+        reading, writing = deque(), deque()
+
+        def ask():
+            for item in items:
+                reading.append((item, reader.submit(read, item)))
+                return
+
+        for _ in range(AHEAD):
+            ask()
+        while reading:
+            item, future = reading.popleft()
+            ask()
+            try:
+                computed = compute(item, future.result())
+            except errors as error:
+                writing.append((item, error))
+            else:
+                writing.append((item, writer.submit(write, item, computed)))
+            while len(writing) > (AHEAD if reading else 0):
+                item, future = writing.popleft()
+                yield item, future if isinstance(future, errors) else _error_of(future, errors)
+
+
+def _error_of(future, errors):
+    """Wait for a write; returns its error if it is one of an item, and raises any other."""
+    try:
+        future.result()
+    except errors as error:
+        return error
+    return None
