@@ -158,7 +158,10 @@ def test_a_folder_removed_under_a_training_is_told(data, tmp_path, monkeypatch):
         run(data, out)
 
 
-def test_two_processes_train_as_one(data, undisturbed, tmp_path):
+def test_two_processes_train_as_one(data, undisturbed, tmp_path, monkeypatch):
+    # torch's own float32 batch statistics are off by 1e-3 of a standard deviation on mostly black slices.
+    monkeypatch.setattr(ranks, "share", lambda network, device: ranks.share_statistics(network))
+    run(data, tmp_path / "one")
     script = tmp_path / "short.py"
     script.write_text(
         "import sys, torch, train\n"
@@ -172,17 +175,17 @@ def test_two_processes_train_as_one(data, undisturbed, tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run([*command, str(script), *flags], env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
-    logs = [load_checkpoint(out / "last.pt")["log"] for out in (undisturbed, tmp_path / "run")]
-    first, second = (np.array([[line["loss"], line["val_loss"]] for line in log]) for log in logs)
-    np.testing.assert_allclose(first, second, rtol=2e-3)
+    logs = [load_checkpoint(out / "last.pt")["log"] for out in (undisturbed, tmp_path / "one", tmp_path / "run")]
+    plain, one, two = (np.array([[line["loss"], line["val_loss"]] for line in log]) for log in logs)
+    np.testing.assert_allclose(one[0], two[0], rtol=2e-4)
+    np.testing.assert_allclose(one, two, rtol=2e-3)  # an optimiser that divides by its gradients enlarges roundings
+    np.testing.assert_allclose(plain, two, rtol=2e-2)
 
 
 def test_shared_batch_statistics_are_those_of_torch():
     own, torchs = (build_model("hourglass_attention", 4, 1, 1, 8, 1) for _ in range(2))
     torchs.load_state_dict(own.state_dict())
-    for module in own.modules():
-        if type(module) is torch.nn.BatchNorm2d:
-            module.__class__ = ranks.SharedBatchNorm
+    ranks.share_statistics(own)
     images = torch.randn(2, 1, 64, 64, generator=torch.Generator().manual_seed(0))
     answers = [network(images)[-1] for network in (own, torchs)]
     torch.testing.assert_close(*answers, rtol=1e-4, atol=1e-4)

@@ -83,10 +83,15 @@ def share(network, device):
     if device.type == "cuda":
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
         return DistributedDataParallel(network, [device], broadcast_buffers=False)
+    return DistributedDataParallel(share_statistics(network), broadcast_buffers=False)
+
+
+def share_statistics(network):
+    """Let a network's batch normalisations take the statistics of all processes; returns it."""
     for module in network.modules():
         if type(module) is nn.BatchNorm2d:
             module.__class__ = SharedBatchNorm
-    return DistributedDataParallel(network, broadcast_buffers=False)
+    return network
 
 
 class Mean(torch.autograd.Function):
@@ -110,10 +115,10 @@ class SharedBatchNorm(nn.BatchNorm2d):
         """Normalise (B, C, h, w), where every process holds a batch of the same size."""
         if not self.training:
             return super().forward(x)
-        values = x.float()
-        middle = Mean.apply(values.mean((0, 2, 3)))
-        away = values - middle[:, None, None]
-        spread = Mean.apply((away**2).mean((0, 2, 3)))
+        # In double precision, as torch's own sums: slices are mostly black, and small spreads tell.
+        middle = Mean.apply(x.mean((0, 2, 3), dtype=torch.float64)).float()
+        away = x - middle[:, None, None]
+        spread = Mean.apply((away**2).mean((0, 2, 3), dtype=torch.float64)).float()
         with torch.no_grad():
             size = x.numel() / x.shape[1] * count()
             self.running_mean.lerp_(middle, self.momentum)
