@@ -7,7 +7,6 @@ person to person. Every other script runs on them unchanged.
 import argparse
 import csv
 import io
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from tqdm import tqdm
 
 from utils.files import UserError, replace_file, run, save_json, save_text
 from utils.phantom import draw_anatomy
+from utils.pool import processes
 from utils.synthesis import choose_field_of_view, draw_volume
 
 NAME = "Synthetic spines, laid out like spine-generic"
@@ -107,7 +107,7 @@ def main(argv=None):
     if args.jobs == 1:
         rows = [make(index) for index in tqdm(people, unit="person")]
     else:
-        with ProcessPoolExecutor(args.jobs) as pool:
+        with processes(args.jobs) as pool:
             rows = list(tqdm(pool.map(make, people), total=args.subjects, unit="person"))
     table = io.StringIO()
     writer = csv.DictWriter(table, COLUMNS, delimiter="\t", lineterminator="\n")

@@ -246,9 +246,9 @@ def summarise(args, work, jobs, failed, before):
         if job.stem in failed:
             print(f"not labelled: {job.image}: {failed[job.stem]}", file=sys.stderr)
     empty = sum(scan["n_discs"] == 0 for scan in report.scans) - len(failed)
-    unsure = sum("low confidence" in scan["flags"] for scan in report.scans)
+    unsure = sum(bool({"low confidence", "level unsure"} & set(scan["flags"])) for scan in report.scans)
     if empty or unsure:
-        print(f"look at these first: {empty} without any disc, {unsure} with discs of low confidence (report.html)")
+        print(f"look at these first: {empty} without any disc, {unsure} with discs or levels that are unsure (report.html)")
     return 1 if failed else 0
 
 

@@ -11,7 +11,6 @@ import io
 import json
 import shutil
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,8 +21,9 @@ from tqdm import tqdm
 from utils.bids import find_scans, participants, read_names
 from utils.discs import LEVELS, name, parse_levels
 from utils.figures import preview
-from utils.files import UserError, run, save_json, save_text, sweep
+from utils.files import UserError, replace_file, run, save_json, save_text, sweep
 from utils.heatmaps import render
+from utils.pool import processes
 from utils.progress import Progress, fingerprint
 from utils.sample import Sample, level_states, load_sample, save_sample
 from utils.scan import MAX_VOXELS, ScanError, normalise, read_discs, read_scan, sagittal, slab_offsets
@@ -303,7 +303,7 @@ def prepare_all(scans, sources, settings, jobs, progress):
     todo = [index for index, key in enumerate(keys) if not is_done(progress.results.get(key), settings.folder)]
     work = partial(prepare_scan, settings=settings)
     own = [scans[index] for index in todo], [sources[index] for index in todo]
-    with ProcessPoolExecutor(jobs) if jobs > 1 else contextlib.nullcontext() as pool:
+    with processes(jobs) if jobs > 1 else contextlib.nullcontext() as pool:
         results = (pool.map if pool else map)(work, *own)
         for index, result in zip(tqdm(todo, unit="scan"), results, strict=True):
             progress.add(keys[index], result)
@@ -331,7 +331,8 @@ def write(args, rows, listed):
         else:
             sheet.unlink(missing_ok=True)
     if (args.data / "participants.tsv").is_file():
-        shutil.copyfile(args.data / "participants.tsv", args.out / "participants.tsv")
+        with replace_file(args.out / "participants.tsv") as copy:
+            shutil.copyfile(args.data / "participants.tsv", copy)
     save_table(args.out / "samples.tsv", SAMPLE_COLUMNS, rows)
     save_json(args.out / "summary.json", summary)
     print_counts(summary)

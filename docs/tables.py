@@ -1,4 +1,4 @@
-"""Run the comparisons of the README and print their tables: cross-validation, and networks side by side.
+"""Run the comparisons of the README and print their tables: cross-validation, networks side by side, and more.
 
 Everything is made by the scripts themselves, in folders under --out; what is there already is not made again.
 """
@@ -11,20 +11,24 @@ from pathlib import Path
 
 import numpy as np
 from nibabel.affines import apply_affine
+from skimage.transform import resize
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import evaluate  # noqa: E402
 import prepare_spinegeneric  # noqa: E402
 import train  # noqa: E402
+from prepare_spinegeneric import read_split_file  # noqa: E402
+from utils.bids import find_scans  # noqa: E402
 from utils.canvas import PIXEL_MM  # noqa: E402
+from utils.checkpoint import SHIPPED  # noqa: E402
 from utils.discs import LEVELS, parse_levels  # noqa: E402
 from utils.files import run, save_json, save_text  # noqa: E402
 from utils.labeller import load_labeller  # noqa: E402
 from utils.metrics import NEAR_MM, Case, compare  # noqa: E402
 from utils.phantom import draw_anatomy  # noqa: E402
 from utils.sample import load_split  # noqa: E402
-from utils.scan import Scan, normalise, sagittal, slab_offsets  # noqa: E402
+from utils.scan import Scan, normalise, read_scan, sagittal, slab_offsets  # noqa: E402
 from utils.synthesis import choose_field_of_view, draw_volume  # noqa: E402
 from utils.tables import disc_rows, interval_line, labelled_table, markdown, number, share  # noqa: E402
 
@@ -52,6 +56,10 @@ def build_parser():
     lateral = kinds.add_parser("lateral", help="errors in space on synthetic people with scoliosis, off the centre")
     lateral.add_argument("--weights", type=Path, required=True, help="a run's folder")
     lateral.add_argument("--people", type=int, default=20, help="with two scans each")
+    strange = kinds.add_parser("strange", help="what is found where there is no spine, or none as it should be")
+    strange.add_argument("--data", type=Path, required=True, help="a tree laid out like spine-generic")
+    strange.add_argument("--split-file", type=Path, required=True, help="its split; scans of train and val are taken")
+    strange.add_argument("--weights", type=Path, default=SHIPPED, help="a run's folder, or a checkpoint file")
     for kind in (folds, networks):
         kind.add_argument("--out", type=Path, required=True, help="folder of the trainings")
         kind.add_argument("flags", nargs="*", default=[], help="flags for train.py, after --")
@@ -166,10 +174,46 @@ def score_lateral(args):
     print(f"of all found at their own level: {np.mean(errors):.2f} ({np.std(errors, ddof=1):.2f}) mm, N={len(errors)}")
 
 
+def score_strange(args):
+    """Print how many discs are found, and how surely, on scans turned in ways that no scan is, and on noise."""
+    labeller, split_of = load_labeller(args.weights), read_split_file(args.split_file)
+    rng, kinds = np.random.default_rng(0), {}
+    for file in find_scans(args.data, ["T1w", "T2w"]):
+        if split_of.get(file.person) not in ("train", "val"):
+            continue
+        scan = read_scan(file.image)
+        offsets = slab_offsets(scan)
+        slabs = np.stack([normalise(image) for image in sagittal(scan, labeller.resolution, offsets=offsets)[0]])
+        ways = {
+            "as it is": slabs, "upside down": slabs[:, ::-1], "mirrored front to back": slabs[:, :, ::-1],
+            "axial": axial(scan, len(offsets)), "noise": rng.rayleigh(0.2, slabs.shape), "blank": np.zeros_like(slabs),
+        }  # fmt: skip
+        for way, images in ways.items():
+            kinds.setdefault(way, []).append(labeller.label(np.ascontiguousarray(images, np.float32), offsets))
+    rows = []
+    for way, found in kinds.items():
+        sure = np.concatenate([one.confidence for one in found])
+        empty = sum(len(one.levels) == 0 for one in found)
+        highest = f"{sure.max():.2f}" if len(sure) else ""
+        n = len(found)
+        rows.append([way, n, share(empty, n), f"{len(sure) / n:.1f}", share((sure >= 0.9).sum(), len(sure)), highest])
+    head = ["scans", "N", "without any disc, %", "discs a scan", "confidence 0.9 or more, %", "highest confidence"]
+    print(markdown(head, rows))
+
+
+def axial(scan, count):
+    """Return axial slices (S, H, W) of a scan, in 0..1, with pixels of a millimetre."""
+    across, along, _ = np.linalg.norm(scan.affine[:3, :3], axis=0)
+    places = np.linspace(0.3, 0.7, count) * (scan.data.shape[2] - 1)
+    size = [max(64, round(length * mm)) for length, mm in zip(scan.data.shape[:2], (across, along), strict=True)]
+    return np.stack([normalise(resize(scan.data[:, :, int(place)].astype(float), size)) for place in places])
+
+
 def main(argv=None):
     """Run a comparison, as the flags say."""
     args = build_parser().parse_args(argv)
-    {"folds": cross_validate, "networks": compare_networks, "lateral": score_lateral}[args.kind](args)
+    kinds = {"folds": cross_validate, "networks": compare_networks, "lateral": score_lateral, "strange": score_strange}
+    kinds[args.kind](args)
 
 
 if __name__ == "__main__":

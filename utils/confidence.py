@@ -28,7 +28,7 @@ class Calibration:
 
     def confidence(self, evidence, share, margin):
         """Return the confidence (N,) in 0..1 of discs; parameters as in `features`."""
-        return 1 / (1 + np.exp(-features(evidence, share, margin) @ self.weights))
+        return chance(features(evidence, share, margin) @ self.weights)
 
     def to_dict(self):
         """Return plain values, for a checkpoint."""
@@ -38,6 +38,11 @@ class Calibration:
     def from_dict(cls, values):
         """Rebuild the calibration that `to_dict` gave."""
         return cls(np.asarray(values["weights"], float), float(values["threshold"]))
+
+
+def chance(odds):
+    """Return the chance in 0..1 for log-odds of any size."""
+    return np.exp(-np.logaddexp(0, -odds))
 
 
 def features(evidence, share, margin):
@@ -86,11 +91,11 @@ def fit(evidence, share, margin, right, n_true):
     right = np.asarray(right, float)
     x, weights = features(evidence, share, margin), START.copy()
     for _ in range(30):  # Newton's method; the objective is strictly convex
-        p = 1 / (1 + np.exp(-x @ weights))
+        p = chance(x @ weights)
         slope = x.T @ (p - right) + RIDGE * (weights - START)
         bend = (x * (p * (1 - p))[:, None]).T @ x + RIDGE * np.eye(len(START))
         weights = weights - np.linalg.solve(bend, slope)
-    p = 1 / (1 + np.exp(-x @ weights))
+    p = chance(x @ weights)
     return Calibration(weights, best_threshold(p, right, n_true))
 
 

@@ -19,6 +19,23 @@ class UserError(Exception):
 
 
 @contextlib.contextmanager
+def cannot_be_written(path):
+    """Turn what the system says against writing a file into a sentence.
+
+    Raises
+    ------
+    UserError
+        In the place of an `OSError`.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be written ({error.strerror or error}): free space or name another folder"
+        ) from error
+
+
+@contextlib.contextmanager
 def replace_file(path):
     """Give a temporary path beside ``path``; it takes the place of ``path`` once it is written.
 
@@ -40,23 +57,20 @@ def replace_file(path):
     path = Path(path)
     temporary = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Short, whatever the name: a name of 250 characters leaves no room for a longer one.
-        handle, temporary = tempfile.mkstemp(
-            prefix=f"{_here()}{os.getpid()}-", suffix="".join(path.suffixes[-2:])[-8:], dir=path.parent
-        )
-        os.close(handle)
-        yield Path(temporary)
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)
-        with open(temporary, "rb") as written:
-            os.fsync(written.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise UserError(
-            f"{path} cannot be written ({error.strerror or error}): free space or name another folder"
-        ) from error
+        with cannot_be_written(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # Short, whatever the name: a name of 250 characters leaves no room for a longer one.
+            handle, temporary = tempfile.mkstemp(
+                prefix=f"{_here()}{os.getpid()}-", suffix="".join(path.suffixes[-2:])[-8:], dir=path.parent
+            )
+            os.close(handle)
+            yield Path(temporary)
+            mask = os.umask(0)
+            os.umask(mask)
+            os.chmod(temporary, 0o666 & ~mask)
+            with open(temporary, "rb") as written:
+                os.fsync(written.fileno())
+            os.replace(temporary, path)
     finally:
         if temporary is not None:
             with contextlib.suppress(FileNotFoundError):

@@ -4,6 +4,8 @@ import hashlib
 import json
 from pathlib import Path
 
+from utils.files import cannot_be_written
+
 
 def fingerprint(*parts, files=()):
     """Return a text that changes with the parts and with the names, sizes and dates of files."""
@@ -23,11 +25,15 @@ class Progress:
     Parameters
     ----------
     path : path-like
+
+    Raises
+    ------
+    UserError
+        If it cannot be written to.
     """
 
     def __init__(self, path):
         self.path, self.results = Path(path), {}
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         if self.path.exists():
             for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
                 try:
@@ -35,15 +41,20 @@ class Progress:
                     self.results[key] = result
                 except ValueError:
                     pass  # cut short by the end of that run
-        self.file = open(self.path, "a", encoding="utf-8")
-        self.file.write("\n")  # ends such a line
-        self.file.flush()
+        with cannot_be_written(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.file = open(self.path, "a", encoding="utf-8")
+        self._write("\n")  # ends such a line
 
     def add(self, key, result):
         """Keep the result of a part of the job."""
         self.results[key] = result
-        self.file.write(json.dumps([key, result]) + "\n")
-        self.file.flush()
+        self._write(json.dumps([key, result]) + "\n")
+
+    def _write(self, text):
+        with cannot_be_written(self.path):
+            self.file.write(text)
+            self.file.flush()
 
     def finish(self):
         """Tell that the whole job is done."""

@@ -4,7 +4,6 @@ Domain randomisation after SynthSeg (Billot et al. 2023): what a network never s
 the intensity of a tissue, it cannot rely on; what stays the same, the anatomy, it learns.
 """
 
-from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ import torch.nn.functional as F
 
 from utils.canvas import PIXEL_MM
 from utils.phantom import draw_anatomy
+from utils.pool import processes
 from utils.sample import BESIDE_MM, IN_SLAB_MM
 from utils.synthesis import CONTRASTS, TEXTURE
 
@@ -71,7 +71,7 @@ def draw_bank(count, seed, device="cpu", jobs=1):
     seeds = [[seed, index, 1] for index in range(count)]
     if jobs == 1:
         return Bank([_draw(own) for own in seeds], device)
-    with ProcessPoolExecutor(jobs) as pool:
+    with processes(jobs) as pool:
         return Bank(list(pool.map(_draw, seeds, chunksize=16)), device)
 
 

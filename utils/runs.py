@@ -5,7 +5,7 @@ import os
 import sys
 
 from utils.checkpoint import load_checkpoint, save_checkpoint
-from utils.files import UserError, save_text
+from utils.files import UserError, cannot_be_written, save_text
 
 LAST, BEFORE, BEST = "last.pt", "before.pt", "best.pt"
 SAME_ON_RESUME = ("recipe", "epochs", "batch_size", "lr", "seed")
@@ -42,7 +42,8 @@ def save_last(out, state, network, optimizer, scheduler):
         raise UserError(f"{out} was removed or emptied while it was in use: start again with another --out")
     save_text(out / "log.jsonl", "".join(json.dumps(line) + "\n" for line in state["log"]))
     if (out / LAST).exists():
-        os.replace(out / LAST, out / BEFORE)
+        with cannot_be_written(out / BEFORE):
+            os.replace(out / LAST, out / BEFORE)
     save_checkpoint(out / LAST, full_state(state, network, optimizer, scheduler))
 
 
@@ -67,13 +68,16 @@ def load_last(out):
 
 
 def resume(out, state, network, optimizer, scheduler):
-    """Bring back the run in ``out``, exactly as it stopped.
+    """Bring back the run in ``out``, exactly as it stopped; within its first epoch there is nothing to bring back.
 
     Raises
     ------
     UserError
         If there is none, or it was made with other flags.
     """
+    if (out / BEST).exists() and not (out / LAST).exists() and not (out / BEFORE).exists():
+        print(f"{out} was stopped before its first epoch was saved: it starts again", file=sys.stderr)
+        return
     checkpoint = load_last(out)
     for key in ("model", "levels", "resolution"):
         if checkpoint[key] != state[key]:

@@ -1,0 +1,58 @@
+"""Scripts that were killed, or could not write a file, end as if nothing had happened once they are run again.
+
+`make test` kills each script at 3 random moments, `make soak` at 30 by the variable SOAK_KILLS.
+"""
+
+import os
+import shutil
+import time
+
+import numpy as np
+import pytest
+from jobs import Job, end_state, whole
+
+import make_phantom
+
+OUT = {"prepare_spinegeneric": "data", "train": "run", "evaluate": "scores", "predict": "labels"}
+KILLS = int(os.environ.get("SOAK_KILLS", 3))
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """Return a folder with the results of an undisturbed run of each script, what each took, and how it left them."""
+    home = tmp_path_factory.mktemp("soak")
+    make_phantom.main(["--subjects", "3", "--out", str(home / "tree"), "--seed", "8"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.getcwd())  # for the server's imports
+        took = {script: whole(script, home, home / out) for script, out in OUT.items()}
+    return home, took, {script: end_state(script, home / out) for script, out in OUT.items()}
+
+
+@pytest.mark.parametrize("script", OUT)
+def test_a_killed_script_goes_on_and_ends_as_one_left_alone(script, home, tmp_path):
+    home, took, states = home
+    rng, working = np.random.default_rng(0), 0
+    for kill in range(KILLS):
+        out = tmp_path / str(kill)
+        job = Job(script, home, out)
+        time.sleep(rng.uniform(0, took[script][0]))
+        job.process.kill()
+        job.process.join()
+        working += job.process.exitcode == -9
+        whole(script, home, out)
+        assert end_state(script, out) == states[script], f"kill {kill}"
+        shutil.rmtree(out)
+    assert working > 0  # a script that was always done before its end would prove nothing
+
+
+@pytest.mark.parametrize("script", OUT)
+def test_a_file_that_cannot_be_written_is_told_and_made_up_for(script, home, tmp_path):
+    home, took, states = home
+    for file in range(1, took[script][1] + 1):
+        out = tmp_path / str(file)
+        status, said, _ = Job(script, home, out, fail_at=file).end()
+        assert status in (1, 2) and "No space left on device" in said, f"file {file}: {said}"
+        assert "Traceback" not in said
+        whole(script, home, out)
+        assert end_state(script, out) == states[script], f"file {file}"
+        shutil.rmtree(out)
