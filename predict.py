@@ -248,7 +248,8 @@ def summarise(args, work, jobs, failed, before):
     empty = sum(scan["n_discs"] == 0 for scan in report.scans) - len(failed)
     unsure = sum(bool({"low confidence", "level unsure"} & set(scan["flags"])) for scan in report.scans)
     if empty or unsure:
-        print(f"look at these first: {empty} without any disc, {unsure} with discs or levels that are unsure (report.html)")
+        unsure_ones = f"{unsure} with discs or levels that are unsure"
+        print(f"look at these first: {empty} without any disc, {unsure_ones} (report.html)")
     return 1 if failed else 0
 
 
