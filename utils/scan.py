@@ -178,15 +178,28 @@ def sagittal(scan, resolution=1.0, through=None, offsets=(0.0,)):
     blur = [max(0.0, 0.4 * (resolution / sizes[k] - 1)) for k in (first, second)]
     towards = float(step[:, axis] @ across)  # mm to the right for each slice of the volume
     thick = max(1, int(round(SLAB_MM / sizes[axis])))
-    images = []
+    bounds = []
     for offset in offsets:
         low = int(np.clip(np.floor(middle[axis] + offset / towards - thick / 2 + 0.5), 0, scan.data.shape[axis] - 1))
-        high = int(np.clip(low + thick, low + 1, scan.data.shape[axis]))
-        slab = np.moveaxis(scan.data, axis, 0)[low:high].mean(0, dtype=np.float32)
+        bounds.append((low, int(np.clip(low + thick, low + 1, scan.data.shape[axis]))))
+    images = []
+    for slab in _means(scan.data, axis, bounds):
         if any(blur):
             slab = ndimage.gaussian_filter(slab, blur)
         images.append(ndimage.affine_transform(slab, turn, start, shape, order=1, mode="constant", prefilter=False))
     return np.stack(images), plane
+
+
+def _means(data, axis, bounds):
+    """Return the means (S, h, w) of a volume over ranges of voxels (low, high) along an axis."""
+    if axis > 0:
+        return [np.moveaxis(data, axis, 0)[low:high].mean(0, dtype=np.float32) for low, high in bounds]
+    # Along the first axis neighbours lie next to each other in memory: one product for all slabs reads every voxel
+    # once, in order, which takes a tenth of the time of so many means over a few voxels each.
+    shares = np.zeros((len(data), len(bounds)), np.float32)
+    for index, (low, high) in enumerate(bounds):
+        shares[low:high, index] = 1 / (high - low)
+    return (data.T @ shares).T
 
 
 def slab_offsets(scan):
@@ -238,7 +251,7 @@ def read_discs(path, max_voxels=MAX_VOXELS):
     """
     data, affine = _load(path, max_voxels)
     # In the order in which NIfTI stores voxels, which spares a walk across memory.
-    filled = np.flatnonzero(data.reshape(-1, order="F"))
+    filled = np.flatnonzero(data.reshape(-1, order="F") != 0)
     voxels = np.stack(np.unravel_index(filled, data.shape, order="F"), -1)
     if len(voxels) == 0:
         raise ScanError("the label volume is empty")
