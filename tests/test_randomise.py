@@ -18,7 +18,7 @@ from utils.synthetic import SyntheticBatches, render_batch, validation_samples
 
 @pytest.fixture(scope="module")
 def bank():
-    return Bank([draw_anatomy(np.random.default_rng(seed)) for seed in range(2)])
+    return Bank([draw_anatomy(np.random.default_rng(seed)) for seed in range(2)], 2)
 
 
 def dots():
@@ -38,7 +38,7 @@ def test_points_stay_on_their_tissue_however_the_view_is_bent(monkeypatch):
     monkeypatch.setattr(randomise, "_signals", lambda draw: signal)
     monkeypatch.setattr(randomise, "_scanner", lambda draw, image, points: image)
     monkeypatch.setattr(randomise, "_normalise", lambda image, filled: image)
-    images, points, states = draw_images(Bank([dots()]), 8, torch.Generator().manual_seed(0))
+    images, points, states = draw_images(Bank([dots()], 1), 8, torch.Generator().manual_seed(0))
     away = []
     for image, place, state in zip(images[:, 0].numpy(), points.numpy(), states.numpy(), strict=True):
         for level in np.flatnonzero(state == PRESENT):
@@ -60,7 +60,7 @@ def test_a_level_is_present_where_slab_and_window_show_it(bank):
     window = torch.ones(1, 1, SIZE, SIZE)
     window[:, :, :50] = 0
     which = torch.tensor([0])
-    bank = Bank([dots()])
+    bank = Bank([dots()], 1)
     for depth, expected in ((0.0, PRESENT), (4.9, PRESENT), (-8.0, UNKNOWN), (14.5, OUTSIDE)):
         states = randomise._states(bank, which, points, window, torch.tensor([depth]))[0]
         assert states[2] == expected and states[3] == OUTSIDE and states[4] == OUTSIDE

@@ -1,6 +1,7 @@
 """The processor to compute on, and the number format that is fast there."""
 
 import contextlib
+import ctypes
 
 import torch
 
@@ -33,3 +34,15 @@ def autocast(device, enabled):
     if enabled and has_fast_bfloat16(device):
         return torch.autocast(device.type, torch.bfloat16)
     return contextlib.nullcontext()
+
+
+def keep_memory():
+    """Let the C library keep the memory that was freed: every batch takes as much again, on the CPU, page by page.
+
+    Measured: a tenth of the time of a training on two cores. Where the library is not glibc, nothing happens.
+    """
+    trim_threshold, most_mapped = -1, -4  # M_TRIM_THRESHOLD and M_MMAP_MAX of malloc.h
+    with contextlib.suppress(OSError, AttributeError):
+        tune = ctypes.CDLL(None).mallopt
+        tune(most_mapped, 0)
+        tune(trim_threshold, 2**31 - 1)

@@ -10,9 +10,12 @@ the supine position).
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.interpolate import CubicSpline
 
+from utils.arches import draw_arches
 from utils.canvas import CORD, CSF, FAT, FIBRE, MARROW, NUCLEUS, PIXEL_MM, ROOTS, WIDTH_MM, WORN, Canvas, rounded
 from utils.discs import FIRST, LAST, TYPICAL_GAP_MM
+from utils.findings import draw_findings
 from utils.surroundings import DEPTH, at, draw_head, draw_organs, draw_outline, front_of
 
 # By level of the disc: height in mm, at some levels with straight lines between.
@@ -21,8 +24,9 @@ _DISC_HEIGHT = ([2, 3, 7, 9, 13, 17, 20, 22, 24, 25], [2, 5.0, 5.5, 4.3, 4.5, 5.
 _CERVICAL = ([1, 2, 4, 7, 9], [0, -6, -4, 16, 4])
 _THORACIC = ([6, 8, 10, 13, 17, 20], [0, 10, 20, 6, -9, -4])
 _LUMBAR = ([17, 19, 21, 22, 23, 24, 25], [0, -10, -14, -11, -4, 0, 0])
-_SACRAL = ([23, 24, 25, 26, 27, 28, 29, 30, 31, 32], [0, 12, 42, 50, 44, 24, 4, -14, -30, -40])
-_JUNCTION = ([22, 24, 25, 27], [0, 1, 0.8, 0])  # how steep L5 and S1 lie differs most between people
+_SACRAL = ([22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32], [0, 3, 17, 45, 52, 45, 25, 4, -14, -30, -40])
+_JUNCTION = ([21, 22, 23, 24, 25, 27], [0, 0.15, 0.5, 1, 0.8, 0])  # how steep L5 and S1 lie differs most
+STRAIGHT_SHARE = 0.1  # of the spines that have no curves to speak of, as a straightened template
 TIP_MM = 2.0  # from the outer edge of the ligament behind a disc to the disc's posterior tip
 _SACRAL_GAP = (29.0, 23.0, 19.0, 17.0, 15.0, 9.0, 8.0, 7.0)  # S1 to S5 and three of the coccyx
 
@@ -57,8 +61,10 @@ def _chain(rng, size):
         "t": rng.uniform(0.5, 1.5),
         "l": rng.uniform(0.4, 1.5),
         "s": rng.uniform(0.75, 1.2),
-        "j": rng.normal(0, 9),
+        "j": rng.normal(0, 10),
     }
+    if rng.random() < STRAIGHT_SHARE:
+        bend |= {key: rng.uniform(0, 0.25) * bend[key] for key in "ctl"}
     tilt = rng.normal(0, 3)
     gaps = [TYPICAL_GAP_MM[level] * (1 + rng.normal(0, 0.035)) for level in range(FIRST, LAST)] + list(_SACRAL_GAP)
     gaps = size * np.array(gaps)
@@ -99,7 +105,7 @@ def draw_anatomy(rng):
     skin = draw_outline(rng, canvas, tips, size)
     draw_organs(rng, canvas, tips, size, skin)
     _canal(rng, canvas, tips, tangent, size)
-    _processes(rng, canvas, tips, tangent, size)
+    draw_arches(rng, canvas, tips, tangent, size)
     draw_head(rng, canvas, tips, tangent, size)
     points = _bodies_and_discs(rng, canvas, tips, tangent, size)
     rows = np.arange(canvas.shape[0]) * PIXEL_MM
@@ -127,12 +133,10 @@ def _half_widths(rows, tips, size):
 def _canal(rng, canvas, tips, tangent, size):
     """Draw the canal: ligament, CSF, the cord as far as about L1-L2, and roots below it."""
     count = len(tips) - 5  # the canal ends in the sacrum
-    levels = np.arange(1, count)
-    back = -np.array([front_of(t) for t in tangent[1:count]])
-    # Fine enough to be smooth.
     fine = np.linspace(1, count - 1, 400)
-    line = np.stack([np.interp(fine, levels, tips[1:count, k]) for k in (0, 1)], -1)
-    back = np.stack([np.interp(fine, levels, back[:, k]) for k in (0, 1)], -1)
+    curve = CubicSpline(np.arange(1, count), tips[1:count])
+    line, down = curve(fine), curve(fine, 1)
+    back = -np.array([front_of(t) for t in down / np.linalg.norm(down, axis=1, keepdims=True)])
     depth = (
         size
         * np.interp(fine, [1, 3, 7, 12, 20, 24, 26, 28], [20, 15, 14.5, 14, 16, 16, 11, 4])
@@ -157,38 +161,6 @@ def _canal(rng, canvas, tips, tangent, size):
         CORD,
         (0,),
     )
-
-
-def _processes(rng, canvas, tips, tangent, size):
-    """Draw the spinous processes in the middle, and ligaments and fat between them."""
-    for level in range(2, 29):
-        down = tangent[level]
-        back = -front_of(down)
-        gap = TYPICAL_GAP_MM.get(level, 20.0) * size
-        depth = size * np.interp(level, [1, 3, 7, 12, 20, 24, 28], [20, 15, 14.5, 14, 16, 16, 8]) + 2
-        length = size * np.interp(
-            level, [2, 3, 5, 7, 8, 13, 18, 20, 23, 25, 28], [20, 16, 16, 30, 34, 36, 28, 30, 30, 14, 6]
-        )
-        tall = size * np.interp(level, [2, 3, 7, 13, 18, 20, 24, 25, 28], [11, 6, 9, 8, 15, 20, 18, 9, 5])
-        slant = np.deg2rad(
-            np.interp(level, [2, 5, 7, 9, 13, 16, 18, 20, 25], [12, 20, 25, 38, 55, 45, 18, 8, 10]) + rng.normal(0, 4)
-        )
-        along = np.cos(slant) * back + np.sin(slant) * down
-        start = tips[level] + down * gap * 0.62 + back * depth
-        across = np.array([along[1], -along[0]]) * tall / 2
-        corners = [
-            start - 0.8 * across,
-            start + along * length - across,
-            start + along * (length + 2),
-            start + along * length + across,
-            start + 0.8 * across,
-        ]
-        corners = rounded(corners)
-        canvas.fill(corners, FIBRE, (0, 1))
-        inner = np.mean(corners, 0) + (np.array(corners) - np.mean(corners, 0)) * 0.86
-        canvas.fill(inner, MARROW, (0,))
-        # Fat behind the dura, between the laminae.
-        canvas.blob(tips[level] + down * gap * 0.15 + back * (depth + 3), [gap * 0.2, 3.0], FAT, (0, 1))
 
 
 def _bodies_and_discs(rng, canvas, tips, tangent, size):
@@ -257,7 +229,11 @@ def _bodies_and_discs(rng, canvas, tips, tangent, size):
         outline = rounded(outline)
         canvas.fill(outline, FIBRE, (0, 1, 2))
         middle = tips[level] + front * deep * 0.48
-        core = middle + (np.array(outline) - middle) * [0.8]
+        # Of the sacrum's discs a spot in the middle or behind is left.
+        left = 0.8 if level < 26 else rng.uniform(0.2, 0.85)
+        middle = middle - front * deep * rng.uniform(-0.1, 0.3) * (0.8 - left)
+        core = middle + (np.array(outline) - middle) * np.array([left])
         canvas.fill(core, WORN if worn[level] else NUCLEUS, (0, 1, 2))
     # People who label scans put a disc's point on the disc itself, in front of the dark line of its ligament.
+    draw_findings(rng, canvas, tips, tangent, height, depth)
     return tips[: LAST + 1] + TIP_MM * np.array([front_of(down) for down in tangent[: LAST + 1]])

@@ -18,11 +18,19 @@ from utils.synthesis import CONTRASTS, TEXTURE
 SIZE = 256  # pixels of 1 mm along either side
 # Where in a pixel, in pixels, and where in the slab's depth, in thicknesses, its four samples lie.
 SAMPLES = ((-0.375, -0.125, -0.375), (-0.125, 0.375, 0.125), (0.125, -0.375, 0.375), (0.375, 0.125, -0.125))
+PARTS = ("maps", "points", "shift", "widths")
 KNOWN_CONTRAST = 0.75  # share of images whose tissues are ordered as a real sequence orders them
 
 
 class Bank:
     """Drawn anatomies on a device.
+
+    Parameters
+    ----------
+    anatomies : iterable of utils.phantom.Anatomy
+    count : int
+        How many they are.
+    device : torch.device or str
 
     Attributes
     ----------
@@ -34,14 +42,15 @@ class Bank:
         In mm.
     """
 
-    def __init__(self, anatomies, device="cpu"):
-        stacked = {
-            part: np.stack([getattr(a, part) for a in anatomies]) for part in ("maps", "points", "shift", "widths")
-        }
-        self.maps = torch.from_numpy(stacked["maps"]).to(device)
-        self.points, self.shift, self.widths = (
-            torch.from_numpy(stacked[part].astype(np.float32)).to(device) for part in ("points", "shift", "widths")
-        )
+    def __init__(self, anatomies, count, device="cpu"):
+        for index, anatomy in enumerate(anatomies):
+            parts = {part: torch.from_numpy(getattr(anatomy, part)) for part in PARTS}
+            if index == 0:  # filled one by one: a bank is most of what a training holds in memory
+                for part, own in parts.items():
+                    kind = torch.uint8 if part == "maps" else torch.float32
+                    setattr(self, part, torch.empty(count, *own.shape, dtype=kind, device=device))
+            for part, own in parts.items():
+                getattr(self, part)[index] = own
 
     def __len__(self):
         """Return the number of anatomies."""
@@ -70,9 +79,9 @@ def draw_bank(count, seed, device="cpu", jobs=1):
     # None of them is one of make_phantom.py's people, whose seeds are two numbers.
     seeds = [[seed, index, 1] for index in range(count)]
     if jobs == 1:
-        return Bank([_draw(own) for own in seeds], device)
+        return Bank(map(_draw, seeds), count, device)
     with processes(jobs) as pool:
-        return Bank(list(pool.map(_draw, seeds, chunksize=16)), device)
+        return Bank(pool.map(_draw, seeds, chunksize=16), count, device)
 
 
 def draw_images(bank, count, generator):
@@ -252,12 +261,12 @@ def _ring(image, share):
 def _window(draw, points):
     """Draw what is in view (B, 1, H, W) of 0 and 1: all of it, or a part that holds some discs."""
     line = torch.arange(SIZE, device=draw.device)
-    height, width = draw.uniform(90, SIZE), draw.uniform(60, SIZE)
+    height, width = draw.uniform(90, SIZE), 55 + (SIZE - 55) * draw.uniform(0, 1) ** 1.5
     top, left = draw.uniform(0, 1) * (SIZE - height), draw.uniform(0, 1) * (SIZE - width)
     spine = torch.nanmean(points[:, 1:, 1], 1)
     left = torch.minimum(left, (spine - 15).clamp(min=0))
     left = torch.maximum(left, (spine + 35 - width).clamp(max=SIZE))
-    cut_rows, cut_columns = draw.chance(0.4)[:, None] > 0, draw.chance(0.35)[:, None] > 0
+    cut_rows, cut_columns = draw.chance(0.45)[:, None] > 0, draw.chance(0.4)[:, None] > 0
     rows = ~cut_rows | ((line >= top[:, None]) & (line < (top + height)[:, None]))
     columns = ~cut_columns | ((line >= left[:, None]) & (line < (left + width)[:, None]))
     return (rows[:, :, None] & columns[:, None, :]).float()[:, None]

@@ -1,6 +1,7 @@
 """What surrounds a synthetic spine: skin, fat and muscle, organs, skull, brain stem and face."""
 
 import numpy as np
+from scipy.interpolate import PchipInterpolator
 
 from utils.canvas import (
     AIR,
@@ -49,13 +50,18 @@ def draw_outline(rng, canvas, tips, size):
     front = columns - size * np.array([88, 70, 62, 85, 120, 122 * belly, 112 * belly, 112 * belly, 120, 125])
     back = columns + size * np.array([80, 62, 66, 72, 66, 62, 70, 76, 70, 60]) + 5 * (fat - 1)
     smooth = np.arange(0, canvas.shape[0] * PIXEL_MM, 4.0)
-    front, back = (np.stack([smooth, np.interp(smooth, rows, line)], -1) for line in (front, back))
+    front, back = (np.stack([smooth, _through(rows, line, smooth)], -1) for line in (front, back))
     depth = np.array([0, 1.0])
     canvas.ribbon(front, back, SKIN)
     canvas.ribbon(front + 2 * depth, back - 2 * depth, FAT)
     thick = np.interp(smooth, rows, size * fat * np.array([4, 5, 6, 8, 9, 9, 14, 20, 22, 24]))[:, None] * depth
     canvas.ribbon(front + 2 * depth + 0.8 * thick, back - 2 * depth - thick, MUSCLE)
     return front, back, thick
+
+
+def _through(rows, line, smooth):
+    """Return a smooth line through a few points, straight beyond them."""
+    return PchipInterpolator(rows, line)(np.clip(smooth, rows[0], rows[-1]))
 
 
 def draw_organs(rng, canvas, tips, size, skin):
