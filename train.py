@@ -20,13 +20,14 @@ from models import MODELS, build_model
 from utils import ranks
 from utils.charts import curves
 from utils.checkpoint import FORMAT, SHIPPED, load_checkpoint, save_checkpoint
+from utils.device import keep_memory
 from utils.engine import NotFinite, better, calibrate, train_epoch, validate, validation_loss
 from utils.figures import convergence
 from utils.files import UserError, run, save_json, sweep
 from utils.labeller import Labeller
 from utils.loss import focal_loss, mse_loss
 from utils.recipes import RECIPES, build_optimizer, build_scheduler
-from utils.runs import full_state, holds_run, resume, save_best, save_last
+from utils.runs import full_state, go_on, holds_run, load_last, save_best, save_last
 from utils.skeleton import learn_prior
 from utils.sources import Prepared, Synthetic
 from utils.stop import Stop
@@ -34,6 +35,7 @@ from utils.training import TrainingSlices
 from utils.version import code_version
 
 LOSSES = {"focal": focal_loss, "mse": mse_loss}
+NETWORK = {"name": "hourglass_attention", "stacks": 2, "blocks": 1}  # where no flag says otherwise
 FOCAL_BIAS = -4.0  # heatmaps start nearly empty, as CornerNet's do
 SHOWN = 4  # validation slices in the animation
 
@@ -52,10 +54,10 @@ def build_parser():
     place.add_argument(
         "--workers", type=int, default=0, help="processes that prepare batches; 0: none beside the training"
     )
-    network = parser.add_argument_group("network")
-    network.add_argument("--model", choices=MODELS, default="hourglass_attention", help="architecture")
-    network.add_argument("--stacks", type=int, default=2, help="hourglasses in a row")
-    network.add_argument("--blocks", type=int, default=1, help="residual blocks per place of an hourglass")
+    network = parser.add_argument_group("network", "with --init or --resume it is that of the weights")
+    network.add_argument("--model", choices=MODELS, help="architecture (default: hourglass_attention)")
+    network.add_argument("--stacks", type=int, help="hourglasses in a row (default: 2)")
+    network.add_argument("--blocks", type=int, help="residual blocks per place of an hourglass (default: 1)")
     network.add_argument("--features", type=int, help="channels inside (default: 64, published 256)")
     training = parser.add_argument_group("training")
     training.add_argument("--recipe", choices=sorted(RECIPES), default="default", help="how to train")
@@ -81,22 +83,37 @@ def settle(args):
         if settings.get(key) is None:
             settings[key] = value
     for key in ("epochs", "batch_size", "stacks", "blocks", "features"):
-        if settings[key] < 1:
+        if settings[key] is not None and settings[key] < 1:
             raise UserError(f"--{key.replace('_', '-')} {settings[key]}: give 1 or more")
     return {key: str(value) if isinstance(value, Path) else value for key, value in settings.items()}
 
 
-def start_from(path, network, levels):
-    """Copy the weights of another run into a network of the same shape and levels."""
-    checkpoint = load_checkpoint(path)
-    if list(checkpoint["levels"]) != list(levels):
-        raise UserError(f"{path} was trained for other levels than the data: prepare the data with --levels to match")
-    try:
-        network.load_state_dict(checkpoint["state_dict"])
-    except RuntimeError:
+def choose_network(args, levels, earlier):
+    """Return what `models.build_model` needs: as the weights to start from have it, else by flags and recipe.
+
+    Raises
+    ------
+    UserError
+        If a flag or the data's levels contradict the weights.
+    """
+    flags = {"name": args.model, "stacks": args.stacks, "blocks": args.blocks, "features": args.features}
+    flags = {key: value for key, value in flags.items() if value is not None}
+    if earlier is None:
+        recipe = {key: RECIPES[args.recipe][key] for key in ("features", "in_channels")}
+        return {**NETWORK, "levels": len(levels), **recipe, **flags}
+    if list(earlier["levels"]) != list(levels):
         raise UserError(
-            f"{path} holds another network ({checkpoint['model']}): give the same --model, --stacks, --features"
-        ) from None
+            f"the weights of {args.init or args.out} were trained for other levels than the data: "
+            "prepare the data with --levels to match"
+        )
+    for key, value in flags.items():
+        if earlier["model"][key] != value:
+            flag = f"--{'model' if key == 'name' else key}"
+            raise UserError(
+                f"the weights of {args.init or args.out} are those of a network with {flag} {earlier['model'][key]}: "
+                f"leave {flag} out"
+            )
+    return earlier["model"]
 
 
 def main(argv=None):
@@ -106,6 +123,7 @@ def main(argv=None):
     if holds_run(args.out) and not args.resume:
         raise UserError(f"{args.out} holds a run: add --resume to go on with it, or give another --out")
     device = ranks.join(args.device)
+    keep_memory()
     sweep(args.out)
     if settings["batch_size"] % ranks.count():
         raise UserError(f"--batch-size {settings['batch_size']} does not divide among {ranks.count()} processes")
@@ -116,14 +134,14 @@ def main(argv=None):
     levels, val_samples = source.levels, source.val_samples
     val_loader = DataLoader(TrainingSlices(val_samples, levels, source.sigma), settings["batch_size"])
 
-    shape = {"stacks": args.stacks, "blocks": args.blocks, "features": settings["features"]}
-    model = {"name": args.model, "levels": len(levels), **shape, "in_channels": recipe["in_channels"]}
+    earlier = load_last(args.out) if args.resume else load_checkpoint(args.init) if args.init else None
+    model = choose_network(args, levels, earlier)
     network = build_model(**model)
     loss_of = LOSSES[recipe["loss"]]
     if recipe["loss"] == "focal":
         network.init_bias(FOCAL_BIAS)
     if args.init:
-        start_from(args.init, network, levels)
+        network.load_state_dict(earlier["state_dict"])
     network.to(device, memory_format=torch.channels_last)
     optimizer = build_optimizer(recipe, network, settings["lr"])
     scheduler = build_scheduler(recipe, optimizer, settings["lr"], args.epochs, source.steps)
@@ -135,8 +153,8 @@ def main(argv=None):
         "calibration": None, "epoch": 0, "losses": [], "seconds": 0.0, "best": None, "log": [], "frames": [],
         "data": str(args.data) if args.data else None, "args": settings, "version": code_version(),
     }  # fmt: skip
-    if args.resume:
-        resume(args.out, state, network, optimizer, scheduler)
+    if args.resume and earlier:
+        go_on(args.out, earlier, state, network, optimizer, scheduler)
     labeller = Labeller(state, args.out, device, network)
     whole = (state, network, optimizer, scheduler)
     first = ranks.rank() == 0
@@ -145,7 +163,7 @@ def main(argv=None):
         save_json(args.out / "args.json", {**facts, "version": state["version"]})
         size = sum(parameter.numel() for parameter in network.parameters()) / 1e6
         length = source.steps * source.batch_size
-        print(f"{args.model}: {size:.2f} M parameters; slices: {length} an epoch, {len(val_samples)} for validation")
+        print(f"{model['name']}: {size:.2f} M parameters; slices: {length} an epoch, {len(val_samples)} for validation")
 
     parallel = ranks.share(network, device)
     done = (state["epoch"] * source.steps + len(state["losses"])) * source.batch_size

@@ -109,6 +109,34 @@ def test_from_scans_to_labels(tree, data, tmp_path, capsys):
         assert [disc["level"] for disc in sidecar["Discs"]] == found
 
 
+def test_a_training_starts_from_other_weights_in_their_shape(data, tmp_path, monkeypatch):
+    given = run_of(data, tmp_path / "given", "--epochs", "1", "--model", "hourglass")
+    fewer = [flag for flag in SMALL if flag not in ("--features", "16", "--stacks", "1")]
+    start = ["--data", str(data), "--init", str(tmp_path / "given"), *fewer, "--epochs", "1", "--lr", "1e-12"]
+    train.main([*start, "--out", str(tmp_path / "tuned")])
+    tuned = torch.load(tmp_path / "tuned" / "last.pt", weights_only=True)
+    assert tuned["model"] == given["model"]
+    # Nothing to speak of is learned at this rate: the weights are those that it started from.
+    torch.testing.assert_close(tuned["state_dict"]["conv1.weight"], given["state_dict"]["conv1.weight"])
+    for flag, value in (("--features", "32"), ("--model", "unet")):
+        with pytest.raises(UserError, match=f"leave {flag} out"):
+            train.main([*start, "--out", str(tmp_path / "other"), flag, value])
+    monkeypatch.setattr(train.Prepared, "__init__", narrow(train.Prepared.__init__))
+    with pytest.raises(UserError, match="other levels than the data: prepare the data with --levels"):
+        train.main([*start, "--out", str(tmp_path / "other")])
+    assert not (tmp_path / "other").exists()
+
+
+def narrow(init):
+    """Return what makes a source of training images that knows fewer levels."""
+
+    def made(self, *args):
+        init(self, *args)
+        self.levels = self.levels[-5:]
+
+    return made
+
+
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("recipe", ["default", "published"])
 def test_every_model_trains_by_every_recipe(model, recipe, data, tmp_path):

@@ -50,12 +50,17 @@ def save_last(out, state, network, optimizer, scheduler):
 def load_last(out):
     """Return the checkpoint to go on from: the last one, or the one before where the last is damaged.
 
+    None where the run was stopped within its first epoch: there is nothing to bring back.
+
     Raises
     ------
     UserError
-        If there is none that is whole.
+        If there is no run, or no checkpoint of it that is whole.
     """
     found = [out / name for name in (LAST, BEFORE) if (out / name).exists()]
+    if not found and (out / BEST).exists():
+        print(f"{out} was stopped before its first epoch was saved: it starts again", file=sys.stderr)
+        return None
     if not found:
         raise UserError(f"{out} holds no run to resume: leave --resume out to start one")
     for file in found:
@@ -67,23 +72,19 @@ def load_last(out):
             print(f"warning: {error}; going on from {found[-1].name}", file=sys.stderr)
 
 
-def resume(out, state, network, optimizer, scheduler):
-    """Bring back the run in ``out``, exactly as it stopped; within its first epoch there is nothing to bring back.
+def go_on(out, checkpoint, state, network, optimizer, scheduler):
+    """Bring back a run exactly as `load_last` found it in ``out``.
 
     Raises
     ------
     UserError
-        If there is none, or it was made with other flags.
+        If it was made with other flags or data.
     """
-    if (out / BEST).exists() and not (out / LAST).exists() and not (out / BEFORE).exists():
-        print(f"{out} was stopped before its first epoch was saved: it starts again", file=sys.stderr)
-        return
-    checkpoint = load_last(out)
-    for key in ("model", "levels", "resolution"):
-        if checkpoint[key] != state[key]:
-            raise UserError(
-                f"{out} holds a run with another {key} ({checkpoint[key]}, not {state[key]}): give the same flags"
-            )
+    if checkpoint["resolution"] != state["resolution"]:
+        raise UserError(
+            f"{out} holds a run at {checkpoint['resolution']} mm a pixel, not {state['resolution']}: "
+            "give the same --data"
+        )
     settings = {key: checkpoint["args"].get(key) for key in SAME_ON_RESUME}
     changed = [key for key in SAME_ON_RESUME if settings[key] != state["args"][key]]
     if changed:
