@@ -12,6 +12,7 @@ from utils.labeller import Labeller
 from utils.skeleton import (
     DOUBT,
     END_PRICE,
+    LEAST_DOUBT,
     MISSING_PRICE,
     MOST_MISSING,
     SIZE_SD,
@@ -19,12 +20,14 @@ from utils.skeleton import (
     Chain,
     Prior,
     chain_score,
+    doubt_of,
     learn_prior,
     search,
     shift_margin,
 )
 
 LEVELS = [20, 21, 22, 23, 24, 25]
+NOTHING = (np.zeros((0, 2)), np.zeros(0), np.zeros(0))
 
 
 def straight(levels, top=30.0, column=100.0, size=1.0):
@@ -39,9 +42,9 @@ def score_of(chain, candidates, levels, prior, extent, size):
     """Score one chain by the written objective, with loops and no tables."""
     total = -0.5 * (np.log(size) / SIZE_SD) ** 2
     chosen = [(level, *(field[chain[level]] for field in candidates[levels.index(level)])) for level in chain]
-    for _, _, evidence in chosen:
-        total += np.log(min(evidence, 1.0) / DOUBT)
-    for (level, start, _), (lower, end, _) in itertools.pairwise(chosen):
+    for _, _, evidence, doubt in chosen:
+        total += np.log(min(evidence, 1.0) / doubt)
+    for (level, start, *_), (lower, end, *_) in itertools.pairwise(chosen):
         jump = lower - level
         if jump > MOST_MISSING + 1:
             return -np.inf
@@ -71,9 +74,10 @@ def test_search_equals_brute_force(seed):
     candidates = []
     for place in spine:
         count = rng.integers(0, 4)
-        candidates.append((place + rng.normal(0, 14, (count, 2)), rng.uniform(0.02, 1.0, count)))
+        evidence, doubt = rng.uniform(0.02, 1.0, count), rng.uniform(0.001, 0.08, count)
+        candidates.append((place + rng.normal(0, 14, (count, 2)), evidence, doubt))
     best, weights = 0.0, [({}, 1.0)]
-    for picks in itertools.product(*[range(-1, len(points)) for points, _ in candidates]):
+    for picks in itertools.product(*[range(-1, len(points)) for points, *_ in candidates]):
         chain = {level: pick for level, pick in zip(levels, picks, strict=True) if pick >= 0}
         if chain:
             scores = [score_of(chain, candidates, levels, prior, extent, size) for size in sizes]
@@ -85,8 +89,8 @@ def test_search_equals_brute_force(seed):
         again = max(score_of(found.picks, candidates, levels, prior, extent, size) for size in sizes)
         assert again == pytest.approx(best)
         taken = [(candidates[levels.index(level)], pick) for level, pick in found.picks.items()]
-        points, evidence = (np.array([field[k][pick] for field, pick in taken]) for k in (0, 1))
-        assert chain_score(points, evidence, list(found.picks), prior, extent, sizes) == pytest.approx(best)
+        parts = (np.array([field[k][pick] for field, pick in taken]) for k in range(3))
+        assert chain_score(*parts, list(found.picks), prior, extent, sizes) == pytest.approx(best)
     for level, pick in found.picks.items():
         share = sum(weight for chain, weight in weights if chain.get(level) == pick) / sum(w for _, w in weights)
         assert found.share[level] == pytest.approx(share)
@@ -94,23 +98,45 @@ def test_search_equals_brute_force(seed):
 
 def test_a_chain_with_a_missing_and_a_false_disc_is_found():
     spine = straight(LEVELS)
-    candidates = [(place[None], np.array([0.9])) for place in spine]
-    candidates[2] = (np.zeros((0, 2)), np.zeros(0))  # L2-L3 was not seen
-    candidates[4] = (np.array([[40.0, 20.0], spine[4]]), np.array([0.95, 0.6]))  # a stronger one, far off
+    candidates = [(place[None], np.array([0.9]), np.array([DOUBT])) for place in spine]
+    candidates[2] = NOTHING  # L2-L3 was not seen
+    candidates[4] = (np.array([[40.0, 20.0], spine[4]]), np.array([0.95, 0.6]), np.full(2, DOUBT))  # one far off
     chain = search(candidates, LEVELS, learn_prior([]), (300, 200)).picks
     assert chain == {20: 0, 21: 0, 23: 0, 24: 1, 25: 0}
 
 
+def test_a_place_that_is_surely_a_disc_is_not_left_without_a_name():
+    # Five places, torn between two names each: all of them one level up would fit too, but for the lowest one.
+    spine, torn = straight(LEVELS), {level: np.full(6, 0.01) for level in LEVELS}
+    for index, level in enumerate(LEVELS):
+        torn[level][index] = 0.34
+        if index:
+            torn[level][index - 1] = 0.64
+    torn[LEVELS[-1]][-1] = 0.98
+    total = sum(torn.values())
+    named = {}
+    for told, doubt in (("doubt of each place", doubt_of(total)), ("the same for all", np.full(6, DOUBT))):
+        candidates = [(spine, torn[level], doubt) for level in LEVELS]
+        named[told] = search(candidates, LEVELS, learn_prior([]), (300, 200)).picks
+    assert named["doubt of each place"] == dict(zip(LEVELS, range(6), strict=True))
+    assert named["the same for all"] == dict(zip(LEVELS[1:], range(5), strict=True))
+
+
+def test_the_doubt_of_a_place_is_what_its_evidence_leaves():
+    np.testing.assert_allclose(doubt_of([0.0, 0.5, 0.95, 0.999, 1.7]), [DOUBT, DOUBT, 0.05, LEAST_DOUBT, LEAST_DOUBT])
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, 0.0])
 def test_nothing_usable_gives_no_disc(value):
-    candidates = [(np.array([[10.0, 10.0]]), np.array([value if value == 0 else np.nan])) for _ in LEVELS]
-    candidates[0] = (np.array([[value or np.nan, 10.0]]), np.array([0.9]))
+    doubt = np.array([DOUBT])
+    candidates = [(np.array([[10.0, 10.0]]), np.array([value if value == 0 else np.nan]), doubt) for _ in LEVELS]
+    candidates[0] = (np.array([[value or np.nan, 10.0]]), np.array([0.9]), doubt)
     assert search(candidates, LEVELS, learn_prior([]), (300, 200)) == Chain({}, 0.0, {})
 
 
 def test_one_disc_and_a_tie_are_answers():
-    empty = (np.zeros((0, 2)), np.zeros(0))
-    one = [empty, (np.array([[50.0, 50.0], [50.0, 50.0]]), np.array([0.9, 0.9]))] + [empty] * 4
+    tie = (np.array([[50.0, 50.0], [50.0, 50.0]]), np.array([0.9, 0.9]), np.full(2, DOUBT))
+    one = [NOTHING, tie] + [NOTHING] * 4
     assert list(search(one, LEVELS, learn_prior([]), (300, 200)).picks) == [21]
 
 
@@ -127,14 +153,15 @@ def test_the_margin_tells_a_chain_from_its_shifted_one():
     spine, prior, extent = straight(LEVELS[1:-1]), learn_prior([]), (300, 200)
     levels = np.array(LEVELS[1:-1])
     sure = np.full(4, 0.9)
-    score = chain_score(spine, sure, levels, prior, extent)
+    certain = np.full(4, LEAST_DOUBT)  # every place has more than 1 of evidence in all
+    score = chain_score(spine, sure, certain, levels, prior, extent)
     # The heatmaps of one level higher show as much: the geometry alone speaks, and that hardly.
     higher = {level: sure if level < 24 else np.full(4, 1e-3) for level in [20, *LEVELS, 26]}
     alike = shift_margin(spine, levels, higher, score, prior, extent)
-    assert alike == pytest.approx(score - chain_score(spine, sure, levels - 1, prior, extent))
+    assert alike == pytest.approx(score - chain_score(spine, sure, certain, levels - 1, prior, extent))
     # Now they show a tenth for every other name: log(9) for each of four discs more.
     clear = shift_margin(spine, levels, {level: np.full(4, 0.1) for level in range(1, 26)}, score, prior, extent)
-    others = max(chain_score(spine, sure, levels + step, prior, extent) for step in (-1, 1))
+    others = max(chain_score(spine, sure, certain, levels + step, prior, extent) for step in (-1, 1))
     assert clear == pytest.approx(score - others + 4 * np.log(9))
     assert np.isnan(shift_margin(np.zeros((0, 2)), np.zeros(0, int), {}, 0.0, prior, extent))
 

@@ -17,7 +17,8 @@ from utils.discs import FIRST, LAST, TYPICAL_GAP_MM
 
 SIZES = np.array([0.65, 0.72, 0.8, 0.87, 0.94, 1.0, 1.07, 1.15, 1.24, 1.35])
 MOST_MISSING = 3  # levels that a chain may leave out between two of its discs
-DOUBT = 0.08  # evidence at which a disc is as well left out as taken
+DOUBT = 0.08  # evidence at which a place that may be nothing is as well left out as taken
+LEAST_DOUBT = 1e-3  # of a place that is surely a disc
 MISSING_PRICE = 2.0  # for each level left out between two discs
 END_PRICE = 1.0  # for ending where the next disc would still lie inside the slice
 SIZE_SD = 0.2  # of the logarithm of a spine's size
@@ -146,16 +147,25 @@ def _size_scores(sizes):
     return -0.5 * (np.log(sizes) / SIZE_SD) ** 2
 
 
-def _worth(evidence):
-    return np.log(np.minimum(evidence, 1.0) / DOUBT)
+def doubt_of(total):
+    """Return the chance (...) that a place is no disc at all, from the sum (...) of its evidence for all levels.
+
+    So a place where something surely is, though the network is torn between two names for it, is left out at a
+    high price: a chain that is one level off leaves the first or the last disc without a name.
+    """
+    return np.clip(1.0 - np.asarray(total, float), LEAST_DOUBT, DOUBT)
 
 
-def chain_score(points, evidence, levels, prior, extent, sizes=SIZES):
+def _worth(evidence, doubt):
+    return np.log(np.minimum(evidence, 1.0) / doubt)
+
+
+def chain_score(points, evidence, doubt, levels, prior, extent, sizes=SIZES):
     """Score one chain by the objective of `search`.
 
     Parameters
     ----------
-    points : (N, 2) array in mm, evidence : (N,) array in 0..1, levels : (N,) ascending int array
+    points : (N, 2) array in mm, evidence, doubt : (N,) arrays in 0..1, levels : (N,) ascending int array
     prior, extent, sizes : as in `search`
 
     Returns
@@ -168,7 +178,7 @@ def chain_score(points, evidence, levels, prior, extent, sizes=SIZES):
     levels, jumps = np.asarray(levels), np.diff(levels)
     if (jumps > MOST_MISSING + 1).any():
         return NEVER
-    total = _size_scores(sizes) + _worth(np.asarray(evidence)).sum()
+    total = _size_scores(sizes) + _worth(np.asarray(evidence), np.asarray(doubt)).sum()
     total = total + link_scores(prior, levels[:-1], jumps, points[:-1], points[1:], sizes).sum(0)
     total = total - _end_prices(prior, levels[0], points[0], -1, sizes, extent)
     return float((total - _end_prices(prior, levels[-1], points[-1], 1, sizes, extent)).max())
@@ -196,13 +206,13 @@ class Chain:
 def search(candidates, levels, prior, extent, sizes=SIZES):
     """Find the best chain of discs, exactly.
 
-    The score of a chain is the sum of log(evidence / DOUBT) over its discs, of `link_scores` over
+    The score of a chain is the sum of log(evidence / doubt) over its discs, of `link_scores` over
     neighbours in the chain, less END_PRICE at either end that stops inside the slice, and of a Gaussian on
     the logarithm of the spine's size, which is the best one of ``sizes``. The empty chain scores 0.
 
     Parameters
     ----------
-    candidates : list of (points (M, 2) in mm, evidence (M,) in 0..1), one a level
+    candidates : list of (points (M, 2) in mm, evidence (M,) in 0..1, doubt (M,) of `doubt_of`), one a level
     levels : sequence of int
         Ascending; the level of each entry of ``candidates``.
     prior : Prior
@@ -217,14 +227,14 @@ def search(candidates, levels, prior, extent, sizes=SIZES):
     sizes, jumps = np.asarray(sizes, float), MOST_MISSING + 1
     # Every level has room for the same number of candidates, and empty levels surround the real ones:
     # then one step of the recursion is one operation on arrays.
-    most = max([np.size(evidence) for _, evidence in candidates], default=0)
+    most = max([np.size(evidence) for _, evidence, _ in candidates], default=0)
     places = np.zeros((LAST + 1 + 2 * jumps, most, 2))
     worth = np.full((LAST + 1 + 2 * jumps, most), NEVER)
-    for level, (points, evidence) in zip(levels, candidates, strict=True):
+    for level, (points, evidence, doubt) in zip(levels, candidates, strict=True):
         points, evidence = np.reshape(points, (-1, 2)).astype(float), np.reshape(evidence, -1).astype(float)
         usable = np.flatnonzero(np.isfinite(points).all(1) & np.isfinite(evidence) & (evidence > 0))
         places[level + jumps, usable] = points[usable]
-        worth[level + jumps, usable] = _worth(evidence[usable])
+        worth[level + jumps, usable] = _worth(evidence[usable], np.asarray(doubt)[usable])
     if not (worth > NEVER).any():
         return Chain({}, 0.0, {})
 
@@ -275,11 +285,11 @@ def strongest(candidates, levels):
     """Take the strongest candidate of each level by itself where there is evidence enough, to compare with `search`."""
     picks = {
         level: int(np.argmax(evidence))
-        for level, (_, evidence) in zip(levels, candidates, strict=True)
+        for level, (_, evidence, _) in zip(levels, candidates, strict=True)
         if np.max(evidence, initial=0.0) > DOUBT
     }
     evidence = [candidates[list(levels).index(level)][1][pick] for level, pick in picks.items()]
-    return Chain(picks, float(_worth(np.array(evidence)).sum()), dict(zip(picks, evidence, strict=True)))
+    return Chain(picks, float(_worth(np.array(evidence), DOUBT).sum()), dict(zip(picks, evidence, strict=True)))
 
 
 def shift_margin(points, levels, evidence, score, prior, extent, sizes=SIZES):
@@ -302,13 +312,14 @@ def shift_margin(points, levels, evidence, score, prior, extent, sizes=SIZES):
     """
     if len(levels) == 0:
         return float("nan")
-    shifted = []
+    shifted, doubt = [], doubt_of(sum(evidence.values()))
     for step in (-1, 1):
         # A disc that would get a level that the network does not know is left out.
         known = np.array([level + step in evidence for level in levels])
         sure = np.array([evidence[level + step][i] for i, level in enumerate(levels) if known[i]])
         moved = np.asarray(levels)[known] + step
-        shifted.append(chain_score(points[known], np.maximum(sure, LEAST_EVIDENCE), moved, prior, extent, sizes))
+        sure = np.maximum(sure, LEAST_EVIDENCE)
+        shifted.append(chain_score(points[known], sure, doubt[known], moved, prior, extent, sizes))
     return score - max(shifted)
 
 
