@@ -49,6 +49,7 @@ def build_parser():
     folds.add_argument("--data", type=Path, required=True, help="a tree laid out like spine-generic")
     folds.add_argument("--folds", type=Path, required=True, help="JSON file: a list of lists of persons")
     folds.add_argument("--levels", type=parse_levels, default=LEVELS, help="discs to score")
+    folds.add_argument("--learn", type=parse_levels, help="discs to learn (default: all)")
     folds.add_argument("--by", default="contrast", help="group scans by this column")
     networks = kinds.add_parser("networks", help="equal small trainings of all networks, with and without the search")
     networks.add_argument("--data", type=Path, required=True, help="a prepared data set")
@@ -90,7 +91,7 @@ def cross_validate(args):
         if not (data / "summary.json").exists():
             save_json(split, {"train": rest, "val": val, "test": test})
             flags = ["--data", str(args.data), "--out", str(data), "--split-file", str(split)]
-            prepare_spinegeneric.main(flags)
+            prepare_spinegeneric.main(flags + (["--levels", ",".join(map(str, args.learn))] if args.learn else []))
         labeller = trained(data, args.out / f"fold{index}", args.flags)
         groups.update(evaluate.groups_of(data, load_split(data, "test"), args.by))
         cases += cases_of(labeller, data)
