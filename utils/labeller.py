@@ -11,8 +11,9 @@ from utils.confidence import Calibration
 from utils.device import autocast, choose_device
 from utils.heatmaps import STRIDE, candidates, to_heatmap
 from utils.lateral import lateral_positions
-from utils.skeleton import Prior, learn_prior, search, shift_margin, strongest
+from utils.skeleton import Prior, doubt_of, learn_prior, search, shift_margin, strongest
 
+MOST_PIXELS = 2**22  # in one pass, which is more than a whole spine has: memory is bounded for every scan
 MULTIPLE = 64  # a slice is padded to a multiple of this: four levels of pooling at a quarter of the resolution
 
 
@@ -104,15 +105,16 @@ class Labeller:
         height, width = slabs.shape[1:]
         padded = np.zeros((len(slabs), *[-(-size // MULTIPLE) * MULTIPLE for size in (height, width)]), np.float32)
         padded[:, :height, :width] = slabs
-        batch = torch.from_numpy(padded)[:, None].to(self.device)
-        with autocast(self.device, self.checkpoint["args"].get("amp", True)):
-            output = forward(self.network, batch)[-1].float()
-        values = output.sigmoid() if self.checkpoint["output"] == "logits" else output.clamp(0, 1)
         rows, columns = -(-height // STRIDE), -(-width // STRIDE)
-        attention = self.network.attention_map
-        if attention is not None:
-            attention = attention[:, 0, :rows, :columns].float().cpu().numpy()
-        return values[:, :, :rows, :columns].cpu().numpy(), attention
+        values, attention = [], []
+        for batch in torch.from_numpy(padded)[:, None].split(max(1, MOST_PIXELS // padded[0].size)):
+            with autocast(self.device, self.checkpoint["args"].get("amp", True)):
+                output = forward(self.network, batch.to(self.device))[-1].float()
+            output = output.sigmoid() if self.checkpoint["output"] == "logits" else output.clamp(0, 1)
+            values.append(output[:, :, :rows, :columns].cpu().numpy())
+            if self.network.attention_map is not None:
+                attention.append(self.network.attention_map[:, 0, :rows, :columns].float().cpu().numpy())
+        return np.concatenate(values), np.concatenate(attention) if attention else None
 
     def discs(self, heatmaps, offsets, shape):
         """Name the discs in heatmaps (S, K, h, w) of slabs with a ``shape`` (H, W); returns a `Prediction`."""
@@ -120,7 +122,11 @@ class Labeller:
         highest = heatmaps.max(0)
         found = candidates(highest)
         extent = np.asarray(shape) * self.resolution
-        in_mm = [(points * self.resolution, evidence) for points, evidence in found]
+        totals = [around(highest[None], points).sum((1, 2)) for points, _ in found]
+        in_mm = [
+            (points * self.resolution, evidence, doubt_of(total))
+            for (points, evidence), total in zip(found, totals, strict=True)
+        ]
         chain = search(in_mm, self.levels, self.prior, extent) if self.searching else strongest(in_mm, self.levels)
         channels = [self.levels.index(level) for level in chain.picks]
         taken = list(zip(channels, chain.picks.values(), strict=True))
