@@ -24,13 +24,22 @@ from utils.canvas import PIXEL_MM  # noqa: E402
 from utils.checkpoint import SHIPPED  # noqa: E402
 from utils.discs import LEVELS, parse_levels  # noqa: E402
 from utils.files import run, save_json, save_text  # noqa: E402
+from utils.intervals import differences  # noqa: E402
 from utils.labeller import load_labeller  # noqa: E402
 from utils.metrics import NEAR_MM, Case, compare  # noqa: E402
 from utils.phantom import draw_anatomy  # noqa: E402
 from utils.sample import load_split  # noqa: E402
 from utils.scan import Scan, normalise, read_scan, sagittal, slab_offsets  # noqa: E402
 from utils.synthesis import choose_field_of_view, draw_volume  # noqa: E402
-from utils.tables import disc_rows, interval_line, labelled_table, markdown, number, share  # noqa: E402
+from utils.tables import (  # noqa: E402
+    comparison_table,
+    disc_rows,
+    interval_line,
+    labelled_table,
+    markdown,
+    number,
+    share,
+)
 
 NETWORKS = {
     "hourglass with attention, 2 stacks": ["--model", "hourglass_attention", "--stacks", "2"],
@@ -51,6 +60,11 @@ def build_parser():
     folds.add_argument("--levels", type=parse_levels, default=LEVELS, help="discs to score")
     folds.add_argument("--learn", type=parse_levels, help="discs to learn (default: all)")
     folds.add_argument("--by", default="contrast", help="group scans by this column")
+    few = kinds.add_parser("few", help="what a few labelled scans bring, from shipped weights and from nothing")
+    few.add_argument("--data", type=Path, required=True, help="a tree laid out like spine-generic")
+    few.add_argument("--split-file", type=Path, required=True, help="its split, by person")
+    few.add_argument("--levels", type=parse_levels, default=LEVELS, help="discs to score")
+    few.add_argument("--sizes", type=int, nargs="+", default=[5, 10, 29], help="people to train on")
     networks = kinds.add_parser("networks", help="equal small trainings of all networks, with and without the search")
     networks.add_argument("--data", type=Path, required=True, help="a prepared data set")
     networks.add_argument("--seeds", type=int, default=3, help="trainings of each")
@@ -61,7 +75,7 @@ def build_parser():
     strange.add_argument("--data", type=Path, required=True, help="a tree laid out like spine-generic")
     strange.add_argument("--split-file", type=Path, required=True, help="its split; scans of train and val are taken")
     strange.add_argument("--weights", type=Path, default=SHIPPED, help="a run's folder, or a checkpoint file")
-    for kind in (folds, networks):
+    for kind in (folds, few, networks):
         kind.add_argument("--out", type=Path, required=True, help="folder of the trainings")
         kind.add_argument("flags", nargs="*", default=[], help="flags for train.py, after --")
     return parser
@@ -69,8 +83,10 @@ def build_parser():
 
 def trained(data, out, flags):
     """Train a run unless it is there already, and go on with one that was interrupted."""
+    if (out / "last.pt").exists():
+        flags = [*(flag for flag in flags if flag != "--init"), "--resume"]
     if not (out / "convergence.gif").exists():
-        train.main(["--data", str(data), "--out", str(out), *flags, *(["--resume"] * (out / "last.pt").exists())])
+        train.main(["--data", str(data), "--out", str(out), *flags])
     return load_labeller(out)
 
 
@@ -107,6 +123,33 @@ def cross_validate(args):
     save_json(args.out / "metrics.json", scores)
     print(table)
     print(interval_line(scores["all"]))
+
+
+def train_on_few(args):
+    """Train on a few people of a split, from the weights that come with it and from nothing; print both scores."""
+    split = json.loads(args.split_file.read_text())
+    order = np.random.default_rng(0).permutation(split["train"]).tolist()
+    shape = load_labeller(SHIPPED).checkpoint["model"]
+    nothing = [flag for key in ("stacks", "features") for flag in (f"--{key}", str(shape[key]))]
+    scores, rows = {}, {}
+    for size in args.sizes:
+        data, file = args.out / f"data{size}", args.out / f"split{size}.json"
+        if not (data / "summary.json").exists():
+            save_json(file, {**split, "train": order[:size]})
+            prepare_spinegeneric.main(["--data", str(args.data), "--out", str(data), "--split-file", str(file)])
+        for start, flags in (("shipped weights", ["--init"]), ("nothing", nothing)):
+            out = args.out / f"{start.split()[0]}{size}"
+            labeller = trained(data, out, [*flags, *args.flags])
+            cases = cases_of(labeller, data)
+            label = f"{size} people, from {start}"
+            scores[label] = evaluate.score(cases, list(args.levels), "labelled", labeller.resolution)
+            found = [row for case in cases for row in compare(case, args.levels)]
+            rows[label] = [(row.case.person, row.outcome, row.error) for row in found]
+    save_text(args.out / "table.md", f"{labelled_table(scores)}\n")
+    print(labelled_table(scores))
+    for size in args.sizes:
+        names = [f"{size} people, from {start}" for start in ("nothing", "shipped weights")]
+        print(comparison_table(*names, differences(*(rows[label] for label in names))))
 
 
 def compare_networks(args):
@@ -213,7 +256,10 @@ def axial(scan, count):
 def main(argv=None):
     """Run a comparison, as the flags say."""
     args = build_parser().parse_args(argv)
-    kinds = {"folds": cross_validate, "networks": compare_networks, "lateral": score_lateral, "strange": score_strange}
+    kinds = {
+        "folds": cross_validate, "few": train_on_few, "networks": compare_networks, "lateral": score_lateral,
+        "strange": score_strange,
+    }  # fmt: skip
     kinds[args.kind](args)
 
 
