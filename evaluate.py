@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from utils.bids import participants
 from utils.charts import confusion_matrix, cumulative, error_by_group, error_by_level, reliability_diagram
 from utils.checkpoint import SHIPPED
 from utils.device import choose_device
@@ -31,6 +32,7 @@ from utils.tables import (
     read_discs_csv,
     windows_table,
 )
+from utils.version import code_version
 from utils.windows import PLACES, windows_of
 
 A_SHEET = 8  # scans on a sheet of overlays
@@ -118,10 +120,7 @@ def groups_of(data, samples, column):
         If neither has that column.
     """
     rows = {row["name"]: row for row in load_table(data)}
-    people = {}
-    if (data / "participants.tsv").is_file():
-        with open(data / "participants.tsv", newline="", encoding="utf-8") as table:
-            people = {row["participant_id"]: row for row in csv.DictReader(table, delimiter="\t")}
+    people = participants(data)
     groups = {s.name: rows[s.name].get(column) or people.get(s.person, {}).get(column) for s in samples}
     if not any(groups.values()):
         raise UserError(
@@ -199,7 +198,7 @@ def badness(rows):
 def overlay_sheet(shown, rows, path, title):
     """Draw scans with their true and predicted discs."""
     columns = min(4, len(shown))
-    figure, axes = dark_panels(-(-len(shown) // columns), columns, 3.8, title)
+    figure, axes = dark_panels(-(-len(shown) // columns), columns, 3.4, title, broad=1.25)
     for axis, (case, sample, prediction) in zip(axes.flat, shown, strict=False):
         own = [row for row in rows if row.case is case]
         right, true = sum(row.outcome == "identified" for row in own), sum(row.true is not None for row in own)
@@ -241,6 +240,7 @@ def main(argv=None):
     metrics = {
         "weights": str(args.weights or SHIPPED.name),
         "epoch": labeller.checkpoint["epoch"],
+        "digest": labeller.checkpoint["digest"],
         "data": str(data),
         "split": args.split,
         "protocol": args.protocol,
@@ -284,12 +284,14 @@ def write_report(args, out, metrics, cases, samples, predictions, rows):
         report.add(texts, image, prediction, sample.spacing, case, own)
     levels, scores = metrics["levels"], metrics["overall"]
     facts = [
-        ("weights", f"{metrics['weights']}, epoch {metrics['epoch']}"),
+        ("weights", f"{metrics['weights']}, epoch {metrics['epoch']}, {metrics['digest'][:8]}"),
         ("data", f"{metrics['split']} split of {metrics['data']}"),
         ("levels", f"{name(levels[0])} to {name(levels[-1])}"),
         ("protocol", args.protocol),
+        ("software", code_version()),
     ]
-    shown = [(caption, out / file) for caption, file in FIGURES if (out / file).is_file()]
+    figures = (*FIGURES[:1], (f"error by {args.by}", f"error_by_{args.by}.png"), *FIGURES[1:])
+    shown = [(caption, out / file) for caption, file in figures if (out / file).is_file()]
     report.write("Disc labels: evaluation", facts, headline(scores), shown)
 
 

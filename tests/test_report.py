@@ -5,10 +5,11 @@ import re
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from utils.labeller import Prediction
 from utils.metrics import Case, compare
-from utils.report import Report, flags_of
+from utils.report import PARTS, Report, flags_of
 
 TEXTS = {"name": "</script><b>sub-1", "person": "sub-1", "contrast": "T2w", "source": "here"}
 
@@ -64,9 +65,50 @@ def test_the_page_holds_its_data_and_no_markup_of_others(tmp_path):
     assert first["name"] == TEXTS["name"] and second["reason"] == "it is no <NIfTI> file"
     assert [row["error"] for row in first["rows"]] == [2.0, 0.0] and first["mean_error"] == 1.0
     assert [(disc["row"], disc["col"]) for disc in first["truth"]] == [(12.0, 60.0), (40.0, 60.0)]
+    # Every flag that is set has its meaning on the page.
+    assert set(first["flags"]) | set(second["flags"]) <= set(data["meanings"])
     # Everything that it names lies beside it.
-    for path in (first["image"], first["heat"], "report_files/report.css", "report_files/report.js"):
+    for path in (first["image"], first["heat"], *(f"report_files/{part}" for part in PARTS)):
         assert (tmp_path / path).stat().st_size > 0
+
+
+def page_data(folder):
+    page = (folder / "report.html").read_text()
+    return json.loads(re.search(r'type="application/json">(.*?)</script>', page, re.DOTALL)[1])
+
+
+def test_discs_that_are_wrong_say_so_and_their_names_stay_on_the_slice(tmp_path):
+    report = Report(tmp_path)
+    found = prediction([22, 23, 24], [1, 3, 70])  # two at the very top, where their names need room
+    report.add(TEXTS, np.zeros((100, 80)), found, 1.0, *rows_of({21: 1.0, 22: 3.0, 24: 70.0}, found))
+    report.write("A", [], [])
+    scan = page_data(tmp_path)["scans"][0]
+    assert [(disc["name"], disc["wrong"]) for disc in scan["discs"]] == [
+        ("L2-L3", False), ("L3-L4", True), ("L4-L5", False)]  # fmt: skip
+    assert [(disc["name"], disc["wrong"]) for disc in scan["truth"]] == [
+        ("L1-L2", True), ("L2-L3", False), ("L4-L5", False)]  # fmt: skip
+    rows = [disc["name_row"] for disc in scan["discs"]]
+    assert rows[0] > 0 and min(np.diff(rows)) >= 3.59
+
+
+def test_marks_belong_to_the_scans_as_these_weights_label_them(tmp_path):
+    ids = []
+    for weights, software in (("a", "1"), ("a", "2"), ("b", "2")):
+        report = Report(tmp_path)
+        report.add(TEXTS, np.zeros((40, 30)), prediction([], []), 1.0)
+        report.write("A", [("weights", weights), ("software", software)], [])
+        ids.append(page_data(tmp_path)["id"])
+    assert ids[0] == ids[1] != ids[2]
+
+
+def test_figures_come_with_their_size_and_their_ground(tmp_path):
+    Image.new("RGB", (30, 20), "white").save(tmp_path / "chart.png")
+    Image.new("RGB", (30, 20), "#101214").save(tmp_path / "slices.png")
+    report = Report(tmp_path)
+    report.add(TEXTS, np.zeros((40, 30)), prediction([], []), 1.0)
+    report.write("A", [], [], [("a chart", tmp_path / "chart.png"), ("slices", tmp_path / "slices.png")])
+    told = [(f["width"], f["height"], f["dark"]) for f in page_data(tmp_path)["figures"]]
+    assert told == [(30, 20, False), (30, 20, True)]
 
 
 def test_a_page_of_250_scans_stays_under_20_mb(tmp_path):

@@ -6,8 +6,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from utils.confidence import reliability
-from utils.discs import name
+from utils.discs import name, region
 from utils.figures import COLOURS, colour, save
+from utils.metrics import NEAR_MM
 
 GREY = "#5A6068"
 
@@ -50,16 +51,20 @@ def error_by_level(rows, levels, path):
     rng = np.random.default_rng(0)
     for place, level in enumerate(levels):
         errors = np.array([row.error for row in rows if row.level == level and np.isfinite(row.error)])
-        axis.plot(
-            place + rng.uniform(-0.16, 0.16, len(errors)), errors, "o", ms=3, alpha=0.6, color=colour(level), mew=0
-        )
+        beside = rng.uniform(-0.16, 0.16, len(errors))
+        axis.plot(place + beside, errors, "o", ms=4, alpha=0.7, color=colour(level), mew=0)
         if len(errors):
             axis.plot([place - 0.28, place + 0.28], [np.median(errors)] * 2, color="black", lw=1.6)
     counts = [sum(row.level == level and row.true is not None for row in rows) for level in levels]
     labels = [f"{name(level)}\nN={count}" for level, count in zip(levels, counts, strict=True)]
     axis.set_xticks(range(len(levels)), labels, fontsize=7, rotation=90 if len(levels) > 12 else 0)
     axis.set(ylabel="distance to target, mm", title="error by level (bars: medians)", ylim=(0, None))
-    axis.axhline(10, color=GREY, lw=0.8, ls="--")
+    axis.set_xlim(-0.6, len(levels) - 0.4)
+    axis.axhline(NEAR_MM, color=GREY, lw=0.8, ls="--")
+    axis.text(-0.5, NEAR_MM, f"identified below {NEAR_MM:.0f} mm", color=GREY, fontsize=7, va="bottom")
+    for part in dict.fromkeys(region(level) for level in levels):
+        axis.plot([], [], "o", ms=5, mew=0, color=COLOURS[part], label=part)
+    axis.legend(frameon=False, fontsize=7, ncols=4, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0)
     save(figure, path)
 
 
@@ -80,7 +85,7 @@ def error_by_group(rows, group_of, title, path):
     axis.set_yticks(range(1, len(groups) + 1), [textwrap.fill(label, 34) for label in labels], fontsize=8)
     axis.grid(axis="x", color="#DDDDDD", lw=0.6)
     axis.grid(axis="y", visible=False)
-    axis.axvline(10, color=GREY, lw=0.8, ls="--")
+    axis.axvline(NEAR_MM, color=GREY, lw=0.8, ls="--")
     axis.set(xlabel="distance to target, mm", title=title, xlim=(0, None))
     axis.invert_yaxis()
     save(figure, path)
@@ -93,8 +98,9 @@ def cumulative(rows, path):
     figure, (axis,) = axes_of(5.2)
     share = 100 * np.arange(len(errors) + 1) / max(len(true), 1)
     axis.step(np.concatenate([[0], errors]), share, where="post", color=COLOURS["cervical"], lw=2)
-    axis.axvline(10, color=GREY, lw=0.8, ls="--")
-    axis.text(10.2, 4, "identified within 10 mm", color=GREY, fontsize=8)
+    axis.axvline(NEAR_MM, color=GREY, lw=0.8, ls="--")
+    within = 100 * np.mean(np.array([row.error for row in true]) <= NEAR_MM) if true else 0
+    axis.text(NEAR_MM + 0.2, 4, f"identified within {NEAR_MM:.0f} mm: {within:.1f} %", color=GREY, fontsize=8)
     axis.set(
         xlabel="distance to target, mm",
         ylabel=f"true discs, % (N={len(true)})",
@@ -114,11 +120,13 @@ def reliability_diagram(rows, path):
     sure, right, counts = (np.array(column) for column in zip(*bins, strict=True)) if bins else ([], [], [])
     axis.plot(100 * np.array(sure), 100 * np.array(right), "o-", color=COLOURS["cervical"], lw=1.6, ms=5)
     for x, y, count in zip(sure, right, counts, strict=True):
-        axis.annotate(f"N={count}", (100 * x, 100 * y), xytext=(4, -11), textcoords="offset points", fontsize=7)
+        # Above a low point, below a high one: never on the axis.
+        shift, align = ((0, 7), "center") if y < 0.1 else ((5, -10), "left")
+        axis.annotate(f"N={count}", (100 * x, 100 * y), xytext=shift, textcoords="offset points", fontsize=7, ha=align)
     axis.set(
         xlabel="confidence, %",
         ylabel="discs that are right, %",
-        xlim=(0, 106),
+        xlim=(0, 110),
         ylim=(-4, 104),
         title=f"calibration error {error:.3f}, N={len(judged)}",
     )

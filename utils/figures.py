@@ -1,10 +1,12 @@
 """Slices with their discs: previews, overlays, attention and the animation. One style for all.
 
-Discs are drawn on their points, with their names beside the spine, on the posterior side; the colour
-tells the region of the spine, from a palette that colour-blind people can tell apart (Okabe and Ito 2008).
+Discs are drawn on their points, with their names in a margin on the posterior side, so that no letter covers
+anatomy; the colour tells the region of the spine, from a palette that colour-blind people can tell apart (Okabe
+and Ito 2008).
 """
 
 import io
+from pathlib import Path
 
 import matplotlib
 
@@ -19,16 +21,18 @@ from utils.discs import name, region  # noqa: E402
 from utils.files import replace_file  # noqa: E402
 
 COLOURS = {"cervical": "#56B4E9", "thoracic": "#E69F00", "lumbar": "#009E73", "sacral": "#CC79A7"}
+ON_DARK = {**COLOURS, "lumbar": "#2BC79A"}  # the same, bright enough for small letters
 TRUTH = "#FFFFFF"
 INK, PAPER = "#E8E8E8", "#101214"
 OUTLINE = [effects.withStroke(linewidth=1.8, foreground=PAPER)]  # names stay readable on bright fat
 _formats = {"pdf": False}
-NAME_GAP = 0.036  # of a panel's height, between names
+LETTERS = 7.5  # points, of the names of discs
+BARS_MM = (50, 20, 10)  # lengths of a scale bar, of which the first that fits is drawn
 
 
-def colour(level):
-    """Return the colour of a level: that of its region."""
-    return COLOURS[region(int(level))]
+def colour(level, dark=False):
+    """Return the colour of a level, on white or on a dark ground: that of its region."""
+    return (ON_DARK if dark else COLOURS)[region(int(level))]
 
 
 def save(figure, path, dpi=110):
@@ -44,10 +48,13 @@ def also_pdf(wanted=True):
     _formats["pdf"] = wanted
 
 
-def dark_panels(rows, columns, size, title=None):
-    """Return a figure and its axes (rows, columns) for slices, on a dark ground, without ticks."""
-    height = size * rows + (0.45 if title else 0.1)
-    figure, axes = plt.subplots(rows, columns, figsize=(size * columns, height), squeeze=False, layout="constrained")
+def dark_panels(rows, columns, size, title=None, broad=1.0):
+    """Return a figure and its axes (rows, columns) for slices, on a dark ground, without ticks.
+
+    Each is ``size`` inches high, and ``broad`` times as wide.
+    """
+    shape = (size * broad * columns, size * rows + (0.45 if title else 0.1))
+    figure, axes = plt.subplots(rows, columns, figsize=shape, squeeze=False, layout="constrained")
     figure.set_facecolor(PAPER)
     figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0.02, hspace=0.02)
     for axis in axes.flat:
@@ -58,25 +65,33 @@ def dark_panels(rows, columns, size, title=None):
 
 
 def show_slice(axis, image, spacing, title=None):
-    """Show a slice (H, W) in 0..1 with a scale bar of 50 mm and marks of front and back."""
-    height, width = image.shape
+    """Show a slice (H, W) in 0..1 with a scale bar in mm and marks of front and back."""
     axis.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="bilinear")
     axis.set_axis_off()
-    length = 50 / spacing
-    if length < 0.6 * width:
-        left, bottom = 0.04 * width, 0.965 * height
-        axis.plot([left, left + length], [bottom, bottom], color=INK, lw=2, solid_capstyle="butt")
-        axis.text(left, bottom - 0.015 * height, "50 mm", color=INK, fontsize=6, va="bottom")
-    axis.text(0.02, 0.5, "A", color=INK, fontsize=7, transform=axis.transAxes, va="center")
-    axis.text(0.98, 0.5, "P", color=INK, fontsize=7, transform=axis.transAxes, va="center", ha="right")
+    frame(axis, image.shape, spacing, title)
+
+
+def frame(axis, shape, spacing, title=None):
+    """Draw scale bar, A and P on whatever is shown of a slice (H, W), and keep to its edges."""
+    height, width = shape
+    if spacing:
+        millimetres = next((bar for bar in BARS_MM if bar / spacing < 0.6 * width), BARS_MM[-1])
+        left, bottom, style = 0.03 * height, 0.965 * height, {"color": INK, "path_effects": OUTLINE}
+        axis.plot([left, left + millimetres / spacing], [bottom, bottom], color=INK, lw=2, solid_capstyle="butt")
+        axis.text(left, bottom - 0.015 * height, f"{millimetres} mm", fontsize=6.5, va="bottom", **style)
+    for text, column, align in (("A", 0.02 * height, "left"), ("P", width - 1 - 0.02 * height, "right")):
+        axis.text(column, 0.5 * height, text, color=INK, fontsize=7.5, va="center", ha=align, path_effects=OUTLINE)
     if title:
-        axis.set_title(title, color=INK, fontsize=7, pad=2)
+        axis.set_title(title, color=INK, fontsize=8, pad=3, loc="left")
     axis.set_xlim(-0.5, width - 0.5)
     axis.set_ylim(height - 0.5, -0.5)
 
 
-def spread(places, gap):
-    """Move names apart: return the nearest places (N,), ascending like the input, at least ``gap`` from each other."""
+def spread(places, gap, within=(-np.inf, np.inf)):
+    """Move names apart: return the nearest places (N,), ascending like the input, at least ``gap`` from each other.
+
+    They stay ``within`` two places, where there is room for all.
+    """
     places = np.asarray(places, float)
     if len(places) == 0:
         return places
@@ -87,15 +102,18 @@ def spread(places, gap):
         while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
             (above, n), (below, m) = blocks[-2], blocks[-1]
             blocks[-2:] = [[(above * n + below * m) / (n + m), n + m]]
-    return np.repeat([b[0] for b in blocks], [b[1] for b in blocks]) + gap * np.arange(len(places))
+    needed = gap * np.arange(len(places))
+    moved = np.repeat([b[0] for b in blocks], [b[1] for b in blocks]) + needed
+    return np.minimum(np.maximum(moved, within[0] + needed), within[1] - needed[::-1])
 
 
-def overlay(axis, points, levels, shape, notes=None, marker="o", fill=True):
-    """Draw discs on a slice that is shown already, with their names on the posterior side.
+def overlay(axis, points, levels, shape, notes=None, fill=True):
+    """Draw discs on a slice that is shown already, with their names in a margin on the posterior side.
 
     Parameters
     ----------
     axis : matplotlib axes
+        Grows by the margin.
     points : (N, 2) array
         Row and column in pixels, from top to bottom.
     levels : (N,) int array
@@ -103,22 +121,35 @@ def overlay(axis, points, levels, shape, notes=None, marker="o", fill=True):
         Of the slice.
     notes : list of str, optional
         Written behind each name.
-    marker : str
     fill : bool
         Filled marks, or rings.
     """
     height, width = shape
     points = np.reshape(points, (-1, 2))
     order = np.argsort(points[:, 0]) if len(points) else []
-    rows = spread(points[order, 0], NAME_GAP * height) if len(points) else []
+    margin = width + 0.03 * height
+    right = margin + (0.3 if notes else 0.16) * height
+    gap = 1.25 * LETTERS / (72 * inches_a_pixel(axis, (height, right)))
+    rows = spread(points[order, 0], gap, (0, height - 1)) if len(points) else []
     for row, index in zip(rows, order, strict=True):
         (place_row, place_col), level = points[index], int(levels[index])
         text = name(level) + (f"  {notes[index]}" if notes else "")
-        axis.plot(place_col, place_row, marker, ms=3.6, mec=colour(level), mfc=colour(level) if fill else "none", mew=1)
-        room = width - place_col > 0.3 * width
-        column, align = (place_col + 0.09 * width, "left") if room else (place_col - 0.12 * width, "right")
-        axis.plot([place_col, column], [place_row, row], color=colour(level), lw=0.7)
-        axis.text(column, row, text, color=colour(level), fontsize=7, va="center", ha=align, path_effects=OUTLINE)
+        ink = colour(level, dark=True)
+        axis.plot([place_col, margin - 0.01 * height], [place_row, row], color=ink, lw=0.6, alpha=0.7)
+        axis.plot(place_col, place_row, "o", ms=4, mec=ink, mfc=ink if fill else "none", mew=1.1)
+        axis.text(margin, row, text, color=ink, fontsize=LETTERS, va="center", ha="left")
+    axis.set_xlim(-0.5, right)
+
+
+def inches_a_pixel(axis, shape):
+    """Return the size of a pixel of a picture (H, W) that fills axes, which are laid out only when they are drawn."""
+    across, down = axis.figure.get_size_inches()
+    if axis.get_subplotspec():
+        rows, columns = axis.get_subplotspec().get_gridspec().get_geometry()
+        across, down = across / columns, down / rows - 0.25  # less a title
+    else:
+        across, down = across * axis.get_position().width, down * axis.get_position().height
+    return min(across / shape[1], down / shape[0])
 
 
 def preview(samples, path, title):
@@ -131,7 +162,7 @@ def preview(samples, path, title):
     title : str
     """
     columns = min(4, len(samples))
-    figure, axes = dark_panels(-(-len(samples) // columns), columns, 3.6, title)
+    figure, axes = dark_panels(-(-len(samples) // columns), columns, 3.6, title, broad=1.1)
     for axis, (sample, heatmaps) in zip(axes.flat, samples, strict=False):
         show_slice(axis, sample.image, sample.spacing, sample.name)
         glow(axis, heatmaps.max(0), sample.image.shape)
@@ -151,7 +182,8 @@ def glow(axis, heatmap, shape, cmap="inferno", strength=0.75):
 
 def prediction_picture(image, prediction, spacing, path, title):
     """Draw one slice (H, W) beside itself with its predicted discs, their names and confidences."""
-    figure, axes = dark_panels(1, 2, 4.6, title)
+    broad = np.clip(image.shape[1] / image.shape[0] + 0.35, 0.8, 1.6)
+    figure, axes = dark_panels(1, 2, 4.6, title, broad)
     show_slice(axes[0, 0], image, spacing)
     show_slice(axes[0, 1], image, spacing)
     overlay(
@@ -161,40 +193,58 @@ def prediction_picture(image, prediction, spacing, path, title):
         image.shape,
         [f"{100 * c:.0f} %" for c in prediction.confidence],
     )
+    axes[0, 0].set_xlim(axes[0, 1].get_xlim())  # both at one scale
     save(figure, path, dpi=130)
 
 
 def truth_and_prediction(axis, case, image, spacing, rows, title):
-    """Draw true discs (white crosses) and predicted ones with their error in mm, on a slice (H, W)."""
+    """Draw true discs (white crosses) and predicted ones with their error in mm, on a slice (H, W).
+
+    Where a true disc was not identified, its name stands in white on the anterior side: a chain one level off looks
+    right without.
+    """
     show_slice(axis, image, spacing, title)
     true = case.true_points / spacing
     axis.plot(true[:, 1], true[:, 0], "+", color=TRUTH, ms=6, mew=0.9)
+    lost = {row.level for row in rows if row.outcome in ("missed", "far")}
+    for level, (row, column) in zip(case.true_levels, true, strict=True):
+        if level in lost:
+            style = {"color": TRUTH, "fontsize": 7, "va": "center", "ha": "right", "path_effects": OUTLINE}
+            axis.text(column - 0.03 * image.shape[0], row, name(int(level)), **style)
     error = {row.level: row.error for row in rows}
     notes = [f"{error[level]:.1f} mm" if np.isfinite(error.get(level, np.nan)) else "" for level in case.levels]
     overlay(axis, case.points / spacing, case.levels, image.shape, notes, fill=False)
 
 
+def standing_out(attention):
+    """Return how far attention (h, w) lies above its median, as a share of the most (0..1)."""
+    above = np.clip(attention - np.median(attention), 0, None)
+    return above / max(above.max(), 1e-6)
+
+
 def attention_rows(panels, path):
-    """Draw slice, attention map and both together, a row each.
+    """Draw slice, attention map and what stands out of it on the slice, in a row; two scans side by side.
 
     Parameters
     ----------
     panels : list of (name, image (H, W), attention (h, w), spacing)
     path : path-like
     """
-    figure, axes = dark_panels(len(panels), 3, 3.2, "what the attention lets through")
-    for row, (title, image, attention, spacing) in zip(axes, panels, strict=True):
-        span = attention.max() - attention.min()
-        map_ = (attention - attention.min()) / (span if span > 0 else 1)
-        show_slice(row[0], image, spacing, title)
-        row[1].imshow(map_, cmap="magma", vmin=0, vmax=1, interpolation="bilinear")
-        row[1].set_title(f"attention, {attention.min():.2f} to {attention.max():.2f}", color=INK, fontsize=7, pad=2)
-        show_slice(row[2], image, spacing, "overlay")
-        glow(row[2], map_, image.shape, "magma", 0.8)
+    across = min(2, len(panels))
+    figure, axes = dark_panels(-(-len(panels) // across), 3 * across, 2.7, "what the attention lets through")
+    for place, (title, image, attention, spacing) in enumerate(panels):
+        left, middle, right = axes[place // across, 3 * (place % across) :][:3]
+        show_slice(left, image, spacing, title)
+        rows, columns = attention.shape
+        extent = (-0.5, 4 * columns - 0.5, 4 * rows - 0.5, -0.5)
+        middle.imshow(attention, cmap="magma", interpolation="bilinear", extent=extent)
+        frame(middle, image.shape, spacing, f"attention, {attention.min():.2f} to {attention.max():.2f}")
+        show_slice(right, image, spacing, "where it is above its median")
+        glow(right, standing_out(attention), image.shape, "inferno", 1.0)
     save(figure, path)
 
 
-def convergence(frames, images, path, most=60):
+def convergence(frames, images, path, most=60, spacing=None, limit=4_900_000):
     """Write the animation of the heatmaps on the same validation slices, epoch after epoch.
 
     Parameters
@@ -205,22 +255,32 @@ def convergence(frames, images, path, most=60):
         A GIF.
     most : int
         Frames at the most; spread evenly over a longer training, with its last epoch.
+    spacing : float, optional
+        Of a pixel in mm, for the scale bar.
+    limit : int
+        Bytes of the file; every second frame is left out until it is smaller.
     """
     chosen = [frames[i] for i in np.unique(np.linspace(0, len(frames) - 1, min(most, len(frames))).astype(int))]
     pictures = []
     for epoch, error, maps in chosen:
-        figure, axes = dark_panels(1, len(images), 2.6, " ")
+        figure, axes = dark_panels(1, len(images), 2.8, " ", broad=0.85)
         for axis, image, heatmap in zip(axes.flat, images, maps, strict=True):
             axis.imshow(image, cmap="gray", vmin=0, vmax=1)
             glow(axis, heatmap, image.shape, "autumn", 1.0)
+            frame(axis, image.shape, spacing)
         told = f"mean error {error:.1f} mm" if np.isfinite(error) else "no disc identified yet"
-        figure.suptitle(f"epoch {epoch}    {told}", color=INK, fontsize=10)
+        figure.suptitle(f"epoch {epoch}    {told}", color=INK, fontsize=12)
         buffer = io.BytesIO()
-        figure.savefig(buffer, dpi=70, facecolor=PAPER)
+        figure.savefig(buffer, dpi=80, facecolor=PAPER)
         plt.close(figure)
         pictures.append(
             Image.open(buffer).convert("RGB").quantize(200, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
         )
     with replace_file(path) as temporary:
-        times = [160] * (len(pictures) - 1) + [2500]
-        pictures[0].save(temporary, save_all=True, append_images=pictures[1:], duration=times, loop=0, optimize=True)
+        while True:
+            times = [160] * (len(pictures) - 1) + [2500]
+            options = {"save_all": True, "append_images": pictures[1:], "duration": times, "loop": 0, "optimize": True}
+            pictures[0].save(temporary, **options)
+            if len(pictures) == 1 or Path(temporary).stat().st_size <= limit:
+                break
+            pictures = pictures[::-2][::-1]  # the last one stays

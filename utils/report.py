@@ -17,13 +17,26 @@ import numpy as np
 from PIL import Image
 
 from utils.discs import name, region
-from utils.figures import COLOURS, NAME_GAP, spread
+from utils.figures import colour, spread, standing_out
 from utils.files import replace_file, save_json, save_text
+from utils.metrics import NEAR_MM
 
 TEMPLATES = Path(__file__).parent / "templates"
 FILES = "report_files"
 LOW = 0.5  # a confidence below it is flagged
 CLOSE = 2.0  # so is a chain whose margin to the shifted one is below this
+NAME_GAP = 0.036  # of a slice's height, between names
+PARTS = ("report.css", "scan.js", "report.js")
+MEANINGS = {
+    "failed": "could not be read or labelled",
+    "shifted chain": "most discs lie where another level is: look at the names, not at the places",
+    "far off": f"a disc lies more than {NEAR_MM:.0f} mm from the true one of its level",
+    "missed": "a true disc has no prediction",
+    "extra": "a disc was found that is known to be outside of the view",
+    "no disc": "nothing was found",
+    "low confidence": f"a disc has a confidence below {100 * LOW:.0f} %",
+    "level unsure": "the same chain one level off fits nearly as well",
+}
 
 
 class Report:
@@ -78,16 +91,16 @@ class Report:
         grey = Image.fromarray(np.round(255 * np.clip(image, 0, 1)).astype(np.uint8))
         entry = {
             **scan, "image": self._picture(f"{stem}.jpg", grey, quality=82), "width": width, "height": height,
-            "spacing": spacing, "heat": self._map(f"{stem}_heat.png", prediction.heatmaps.max(0), "inferno"),
+            "spacing": spacing,
+            # The root keeps narrow peaks visible.
+            "heat": self._map(f"{stem}_heat.png", np.sqrt(np.clip(prediction.heatmaps.max(0), 0, 1))),
             "attention": None, "reason": "", "n_discs": len(prediction.levels), "mean_error": None, "truth": None,
             "lowest_confidence": float(prediction.confidence.min()) if len(prediction.levels) else None,
-            "discs": _places(prediction.levels, prediction.points, height, prediction.confidence),
+            "discs": _places(prediction.levels, prediction.points, height, prediction.confidence, _wrong(rows)),
             "flags": flags_of(prediction, rows),
         }  # fmt: skip
         if prediction.attention is not None:
-            span = np.ptp(prediction.attention)
-            level = (prediction.attention - prediction.attention.min()) / (span if span > 0 else 1)
-            entry["attention"] = self._map(f"{stem}_attention.png", level, "magma")
+            entry["attention"] = self._map(f"{stem}_attention.png", standing_out(prediction.attention))
         if case is None:
             entry["rows"] = [
                 _row(level, sure) for level, sure in zip(prediction.levels, prediction.confidence, strict=True)
@@ -95,7 +108,7 @@ class Report:
         else:
             errors = [row.error for row in rows if np.isfinite(row.error)]
             entry["mean_error"] = float(np.mean(errors)) if errors else None
-            entry["truth"] = _places(case.true_levels, case.true_points / spacing, height)
+            entry["truth"] = _places(case.true_levels, case.true_points / spacing, height, wrong=_wrong(rows))
             entry["rows"] = [_row(row.level, row.confidence, row.error, row.outcome) for row in rows]
         save_json(self.folder / f"{stem}.json", entry)
         self.scans.append(entry)
@@ -119,19 +132,19 @@ class Report:
         figures : list of (caption, path of a PNG)
             They are copied beside the page.
         """
-        shown = []
-        for caption, path in figures:
-            with replace_file(self.folder / FILES / Path(path).name) as temporary:
-                shutil.copyfile(path, temporary)
-            shown.append([caption, f"{FILES}/{Path(path).name}"])
-        for part in ("report.css", "report.js"):
+        shown = [self._figure(caption, Path(path)) for caption, path in figures]
+        for part in PARTS:
             save_text(self.folder / FILES / part, (TEMPLATES / part).read_text(encoding="utf-8"))
-        # Marks in the browser belong to this very set of scans.
-        mark = hashlib.sha256("\n".join(scan["name"] for scan in self.scans).encode("utf-8", "replace")).hexdigest()
-        data = {"id": mark[:16], "facts": facts, "headline": headline, "figures": shown, "scans": self.scans}
+        # Marks in the browser belong to these scans as these weights label them.
+        told = [title, dict(facts).get("weights", ""), *(scan["name"] for scan in self.scans)]
+        mark = hashlib.sha256("\n".join(told).encode("utf-8", "replace")).hexdigest()
+        data = {
+            "id": mark[:16], "facts": facts, "headline": headline, "figures": shown, "meanings": MEANINGS,
+            "scans": self.scans,
+        }  # fmt: skip
         # Within a script element only "<" could end the data.
         text = json.dumps(data, allow_nan=False).replace("<", "\\u003c")
-        used = {path for _, path in shown} | {f"{FILES}/report.css", f"{FILES}/report.js"}
+        used = {figure["path"] for figure in shown} | {f"{FILES}/{part}" for part in PARTS}
         for scan in self.scans:
             used |= {scan[part] for part in ("image", "heat", "attention")} | {f"{self._stem(scan)}.json"}
         for path in (self.folder / FILES).iterdir():
@@ -145,11 +158,19 @@ class Report:
             picture.save(temporary, **options)
         return name
 
-    def _map(self, name, values, cmap):
+    def _figure(self, caption, path):
+        """Copy a figure beside the page; returns what the page needs to lay it out before it is loaded."""
+        with replace_file(self.folder / FILES / path.name) as temporary:
+            shutil.copyfile(path, temporary)
+        with Image.open(path) as picture:
+            width, height = picture.size
+            dark = picture.convert("L").getpixel((0, 0)) < 128
+        return {"caption": caption, "path": f"{FILES}/{path.name}", "width": width, "height": height, "dark": dark}
+
+    def _map(self, name, values):
         """Write a map (h, w) in 0..1 as a picture that is the more opaque the higher it is."""
-        values = np.sqrt(np.clip(values, 0, 1).astype(float))
-        colours = matplotlib.colormaps[cmap](values, bytes=True)
-        colours[..., 3] = np.round(200 * values)
+        colours = matplotlib.colormaps["inferno"](values.astype(float), bytes=True)
+        colours[..., 3] = np.round(220 * values)
         buffer = io.BytesIO()
         Image.fromarray(colours).quantize(64, Image.Quantize.FASTOCTREE).save(buffer, "PNG", optimize=True)
         with replace_file(self.folder / name) as temporary:
@@ -179,15 +200,22 @@ def flags_of(prediction, rows=()):
     return flags
 
 
-def _places(levels, points, height, confidence=None):
+def _wrong(rows):
+    """Return the levels whose disc is not where it should be, or was not found."""
+    return {row.level for row in rows if row.outcome not in ("identified", "unknown")}
+
+
+def _places(levels, points, height, confidence=None, wrong=()):
     """Return discs for the drawing, with rows for their names that do not overlap."""
     points = np.reshape(points, (-1, 2))
-    rows = spread(points[:, 0], min(NAME_GAP, 0.6 / max(len(points), 1)) * height)
+    gap = min(NAME_GAP, 0.6 / max(len(points), 1)) * height
+    rows = spread(points[:, 0], gap, (gap / 2, height - gap / 2))
     discs = []
     for index, (level, (row, column)) in enumerate(zip(levels, points, strict=True)):
         disc = {
             "name": name(int(level)), "row": round(float(row), 2), "col": round(float(column), 2),
-            "name_row": round(float(rows[index]), 2), "colour": COLOURS[region(int(level))],
+            "name_row": round(float(rows[index]), 2), "colour": colour(level, dark=True),
+            "wrong": int(level) in wrong,
         }  # fmt: skip
         if confidence is not None:
             disc["confidence"] = round(float(confidence[index]), 4)

@@ -1,26 +1,27 @@
-// The table of scans, the view of one scan, and the marks that a reader sets. No libraries.
+// The table of scans, the keys, and the marks that a reader sets. No libraries; scan.js draws the view of one scan.
 // Every text is set as text, never as markup: names of files and people are not trusted.
 "use strict";
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const get = (id) => document.getElementById(id);
 const MARKS = [["", "none"], ["good", "good"], ["bad", "bad"], ["correct", "to correct"]];
+const KEYS = { g: "good", b: "bad", f: "correct" };
 const LAYERS = [["found", "discs found", true], ["truth", "true discs", true], ["names", "names", true],
   ["heat", "heatmaps", false], ["attention", "attention", false]];
 const STORE = "disc-report-" + data.id;
 
-const known = data.scans.some((scan) => scan.mean_error !== null);
+const known = data.scans.some((scan) => scan.truth !== null);
 const COLUMNS = [
   { key: "image", label: "" },
   { key: "name", label: "Scan" },
-  { key: "person", label: "Person", wide: true },
-  { key: "contrast", label: "Contrast", wide: true },
-  { key: "source", label: "Source", wide: true },
-  { key: "n_discs", label: "Discs", number: true },
-  ...(known ? [{ key: "mean_error", label: "Error, mm", number: true, digits: 2 }] : []),
+  { key: "n_discs", label: "Discs found", number: true },
+  ...(known ? [{ key: "mean_error", label: "Mean error, mm", number: true, digits: 1 }] : []),
   { key: "lowest_confidence", label: "Lowest confidence, %", number: true, scale: 100, digits: 0 },
   { key: "flags", label: "Flags" },
   { key: "mark", label: "Mark" },
+  { key: "person", label: "Person" },
+  { key: "contrast", label: "Contrast" },
+  { key: "source", label: "Source" },
 ];
 
 let marks = {};
@@ -28,33 +29,29 @@ try { marks = JSON.parse(localStorage.getItem(STORE)) || {}; } catch { /* a brow
 let sortKey = "name", sortDown = false, shown = [], chosen = 0;
 const layers = Object.fromEntries(LAYERS.map(([key, , on]) => [key, on]));
 
-function make(tag, text, attributes = {}) {
-  const element = document.createElement(tag);
-  if (text !== undefined && text !== null) element.textContent = text;
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  return element;
-}
-
-function draw(tag, attributes, text) {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  if (text !== undefined) element.textContent = text;
-  return element;
-}
-
 const markOf = (scan) => (marks[scan.name] || {}).mark || "";
+const noteOf = (scan) => (marks[scan.name] || {}).note || "";
 const markLabel = (mark) => MARKS.find(([key]) => key === mark)[1];
 
 function setMark(scan, change) {
   marks[scan.name] = { mark: "", note: "", ...marks[scan.name], ...change };
   try { localStorage.setItem(STORE, JSON.stringify(marks)); } catch { /* as above */ }
-  showTable();
+  showMark(scan);
+}
+
+function showMark(scan) {
+  const tag = make("span", markOf(scan) ? markLabel(markOf(scan)) : "", { class: "mark " + markOf(scan) });
+  if (noteOf(scan)) tag.title = noteOf(scan);
+  rows.get(scan).querySelector(".cell-mark").replaceChildren(tag);
+}
+
+function flagsOf(scan) {
+  return scan.flags.map((flag) => make("span", flag, { class: "flag", title: data.meanings[flag] || "" }));
 }
 
 function valueOf(scan, key) {
   if (key === "flags") return scan.flags.length;
   if (key === "mark") return markOf(scan);
-  if (key === "image") return scan.name;
   return scan[key];
 }
 
@@ -71,138 +68,84 @@ function showTable() {
   shown = data.scans.filter((scan) => {
     const fits = flag === "" || (flag === "any flag" ? scan.flags.length > 0
       : flag === "marked" ? markOf(scan) !== "" : scan.flags.includes(flag));
-    return fits && (scan.name + " " + scan.person + " " + scan.source).toLowerCase().includes(text);
+    return fits && [scan.name, scan.person, scan.contrast, scan.source].join(" ").toLowerCase().includes(text);
   }).sort(compare);
-  chosen = Math.max(shown.indexOf(kept), 0);
   get("count").textContent = `${shown.length} of ${data.scans.length}`;
-  const body = document.querySelector("#table tbody");
-  body.replaceChildren(...shown.map(rowOf));
+  document.querySelector("#table tbody").replaceChildren(...shown.map((scan) => rows.get(scan)));
   for (const head of document.querySelectorAll("#table th")) {
     const sorted = head.dataset.key === sortKey;
     head.setAttribute("aria-sort", !sorted ? "none" : sortDown ? "descending" : "ascending");
   }
-  choose(chosen, false);
+  choose(Math.max(shown.indexOf(kept), 0), false);
 }
 
-function rowOf(scan, index) {
-  const row = make("tr", null, { "aria-selected": "false" });
+function rowOf(scan) {
+  const row = make("tr");
   for (const column of COLUMNS) {
-    const cell = make("td", null, { class: (column.number ? "number " : "") + (column.wide ? "wide" : "") });
+    const cell = make("td", null, { class: `cell-${column.key}${column.number ? " number" : ""}` });
     const value = valueOf(scan, column.key);
     if (column.key === "image") {
       if (scan.image) cell.append(make("img", null, { src: scan.image, loading: "lazy", alt: "", width: 56, height: 56 }));
+    } else if (column.key === "name") {
+      const brief = make("span", null, { class: "narrow", "aria-hidden": "true" }); // the flags' column is off a telephone
+      brief.append(...flagsOf(scan));
+      const button = make("button", value, { type: "button", class: "name", tabindex: -1 });
+      button.addEventListener("focus", () => choose(shown.indexOf(scan), false));
+      cell.append(button, brief);
     } else if (column.key === "flags") {
-      cell.append(...scan.flags.map((flag) => make("span", flag, { class: "flag" })));
+      cell.append(...flagsOf(scan));
       if (scan.reason) cell.append(make("span", scan.reason));
-    } else if (column.key === "mark") {
-      cell.append(make("span", value ? markLabel(value) : "", { class: "mark " + value }));
     } else if (column.number) {
       cell.textContent = value === null ? "–" : (value * (column.scale || 1)).toFixed(column.digits || 0);
-    } else cell.textContent = value;
+    } else if (column.key !== "mark") cell.textContent = value;
     row.append(cell);
   }
-  row.addEventListener("click", () => { choose(index); open(); });
+  row.addEventListener("click", () => { choose(shown.indexOf(scan)); open(); });
   return row;
 }
 
 function choose(index, scroll = true) {
+  const before = document.querySelector("#table tr[aria-current]");
+  before?.removeAttribute("aria-current");
+  before?.querySelector(".name").setAttribute("tabindex", -1);
   if (!shown.length) return;
   chosen = Math.min(Math.max(index, 0), shown.length - 1);
-  const rows = document.querySelectorAll("#table tbody tr");
-  rows.forEach((row, place) => row.setAttribute("aria-selected", String(place === chosen)));
-  if (scroll) rows[chosen].scrollIntoView({ block: "nearest" });
+  const row = rows.get(shown[chosen]), button = row.querySelector(".name");
+  row.setAttribute("aria-current", "true");
+  button.setAttribute("tabindex", 0); // Tab comes to the chosen scan alone, and the keys' choice and the focus are one
+  if (document.activeElement.classList.contains("name")) button.focus({ preventScroll: true });
+  if (scroll) row.scrollIntoView({ block: "nearest" });
   if (get("viewer").open) showScan();
 }
 
 function open() {
   if (!shown.length) return;
-  if (!get("viewer").open) get("viewer").showModal();
+  if (!get("viewer").open) {
+    document.activeElement.blur(); // on closing, the browser would go back to the scan that was opened first
+    get("viewer").showModal();
+  }
   showScan();
 }
 
 function showScan() {
   const scan = shown[chosen];
   get("viewer-title").textContent = scan.name;
-  const stage = get("stage");
-  stage.replaceChildren();
-  stage.style.aspectRatio = `${scan.width} / ${scan.height}`;
-  stage.style.maxWidth = `calc(82vh * ${scan.width / scan.height})`;
-  if (scan.image) {
-    stage.append(make("img", null, { src: scan.image, alt: `sagittal slice of ${scan.name}` }));
-    for (const layer of ["heat", "attention"]) {
-      if (layers[layer] && scan[layer]) stage.append(make("img", null, { src: scan[layer], alt: layer, class: layer }));
-    }
-    stage.append(overlay(scan));
-  }
+  get("place").textContent = `${chosen + 1} of ${shown.length}`;
+  get("summary").textContent = `${summary(scan)}. `;
+  get("summary").append(...flagsOf(scan));
+  get("origin").textContent = [scan.person, scan.contrast, scan.source].filter(Boolean).join(", ");
   for (const [key] of LAYERS) {
-    get("layer-" + key).disabled = (key === "truth" && !scan.truth) || (scan[key] === null);
+    get("layer-" + key).disabled = (key === "truth" && !scan.truth) || (scan[key] === null) || !scan.image;
   }
-  for (const [key] of MARKS) get("mark-" + key).checked = markOf(scan) === key;
-  get("note").value = (marks[scan.name] || {}).note || "";
+  get("legend").hidden = !scan.truth;
+  showMarkOf(scan);
+  get("note").value = noteOf(scan);
   get("discs").replaceChildren(discTable(scan));
+  fillStage(get("stage"), scan, layers);
 }
 
-function overlay(scan) {
-  const svg = draw("svg", { viewBox: `-0.5 -0.5 ${scan.width} ${scan.height}`, role: "img",
-    "aria-label": `${scan.discs.length} discs drawn on the slice` });
-  const scale = scan.height / 300; // marks keep their size on the screen, whatever the slice's
-  if (layers.truth && scan.truth) {
-    for (const disc of scan.truth) {
-      const r = 4 * scale;
-      svg.append(draw("path", { class: "truth", stroke: "#fff", "stroke-width": 1.1 * scale, fill: "none",
-        d: `M${disc.col - r} ${disc.row}h${2 * r}M${disc.col} ${disc.row - r}v${2 * r}` }));
-    }
-  }
-  if (layers.found) {
-    for (const disc of scan.discs) {
-      svg.append(draw("circle", { class: "found", cx: disc.col, cy: disc.row, r: 3 * scale, fill: "none",
-        stroke: disc.colour, "stroke-width": 1.6 * scale }));
-    }
-  }
-  if (layers.names) {
-    const found = layers.found ? scan.discs : scan.truth || [];
-    for (const disc of found) {
-      const right = scan.width - disc.col > 0.3 * scan.width;
-      const size = (found.length > 14 ? 6 : 8) * scale;
-      let sure = disc.confidence === undefined ? "" : `  ${Math.round(100 * disc.confidence)} %`;
-      // Where there is no room for both, the confidence stands in the table alone.
-      if (right && disc.col + 12 * scale + 0.62 * size * (disc.name + sure).length > scan.width) sure = "";
-      const label = draw("text", { x: disc.col + (right ? 12 : -12) * scale, y: disc.name_row + 2.5 * scale,
-        fill: disc.colour, "text-anchor": right ? "start" : "end" }, disc.name + sure);
-      label.style.fontSize = `${size}px`;
-      label.style.strokeWidth = `${0.22 * size}px`;
-      svg.append(label);
-    }
-  }
-  const bottom = scan.height - 8 * scale, length = 50 / scan.spacing;
-  if (length < 0.6 * scan.width) {
-    svg.append(draw("path", { d: `M${8 * scale} ${bottom}h${length}`, stroke: "#e8e8e8", "stroke-width": 1.6 * scale }));
-  }
-  for (const [text, x, y, anchor] of [["50 mm", 8 * scale, bottom - 4 * scale, "start"],
-    ["A", 5 * scale, scan.height / 2, "start"], ["P", scan.width - 5 * scale, scan.height / 2, "end"]]) {
-    const label = draw("text", { x, y, fill: "#e8e8e8", "text-anchor": anchor }, text);
-    label.style.fontSize = `${8 * scale}px`;
-    svg.append(label);
-  }
-  return svg;
-}
-
-function discTable(scan) {
-  if (scan.reason) return make("p", scan.reason);
-  const table = make("table"), head = make("tr"), body = make("tbody");
-  const errors = scan.truth !== null;
-  for (const text of ["Disc", "Confidence", ...(errors ? ["Error, mm", ""] : [])]) head.append(make("th", text));
-  for (const disc of scan.rows) {
-    const row = make("tr"), name = make("td", disc.name);
-    name.style.color = `var(--${disc.region})`;
-    row.append(name, make("td", disc.confidence === null ? "–" : `${Math.round(100 * disc.confidence)} %`));
-    if (errors) row.append(make("td", disc.error === null ? "–" : disc.error.toFixed(1)), make("td", disc.outcome));
-    body.append(row);
-  }
-  const top = make("thead");
-  top.append(head);
-  table.append(top, body);
-  return scan.rows.length ? table : make("p", "No disc was found.");
+function showMarkOf(scan) {
+  for (const [key] of MARKS) get("mark-" + key).checked = markOf(scan) === key;
 }
 
 function save(name, text, type) {
@@ -213,15 +156,58 @@ function save(name, text, type) {
 
 const plain = (text) => String(text).replace(/[\t\r\n]+/g, " ");
 
-function build() {
-  for (const [label, value] of data.facts) get("facts").append(make("dt", label), make("dd", value));
+function saveMarks() {
+  const lines = data.scans.filter((scan) => markOf(scan) || noteOf(scan))
+    .map((scan) => [scan.name, markLabel(markOf(scan)), noteOf(scan)].map(plain).join("\t"));
+  save("marks.tsv", ["scan\tmark\tnote", ...lines].join("\n") + "\n", "text/tab-separated-values");
+}
+
+function saveList() {
+  const again = data.scans.filter((scan) => ["bad", "correct"].includes(markOf(scan)));
+  save("redo.txt", again.map((scan) => plain(scan.name) + "\n").join(""), "text/plain");
+}
+
+function pressed(event) {
+  const { target, key } = event;
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (target.id === "search" && ["ArrowDown", "Enter"].includes(key)) {
+    target.blur(); // from the search into the table
+  } else if (["TEXTAREA", "SELECT"].includes(target.tagName) || target.type === "search") return;
+  else if (key === "ArrowDown") choose(chosen + 1);
+  else if (key === "ArrowUp") choose(chosen - 1);
+  else if (key === "Enter" && !["BUTTON", "SUMMARY", "A"].includes(target.tagName)) open();
+  else if (key in KEYS && shown.length) {
+    const scan = shown[chosen];
+    setMark(scan, { mark: markOf(scan) === KEYS[key] ? "" : KEYS[key] });
+    if (get("viewer").open) showMarkOf(scan);
+  } else return; // Esc closes a dialog by itself
+  event.preventDefault();
+}
+
+function fillTop() {
+  for (const [label, value] of data.facts) {
+    const pair = make("div");
+    pair.append(make("dt", label), make("dd", value));
+    get("facts").append(pair);
+  }
   for (const [label, value] of data.headline) {
-    const box = make("span", null, { class: "figure" });
+    const box = make("div", null, { class: "figure" });
     box.append(make("b", value), make("span", label));
     get("headline").append(box);
   }
+  const flags = Object.keys(data.meanings).filter((flag) => data.scans.some((scan) => scan.flags.includes(flag)));
+  const count = (flag) => data.scans.filter((scan) => scan.flags.includes(flag)).length;
+  for (const [value, label] of [["", "all scans"], ["any flag", "any flag"],
+    ...flags.map((flag) => [flag, `${flag} (${count(flag)})`]), ["marked", "marked"]]) {
+    get("filter").append(make("option", label, { value }));
+  }
+  for (const flag of flags) get("meanings").append(make("dt", flag), make("dd", data.meanings[flag]));
+  get("explained").hidden = !flags.length;
+}
+
+function fillHead() {
   for (const column of COLUMNS) {
-    const head = make("th", null, { scope: "col", class: (column.number ? "number " : "") + (column.wide ? "wide" : "") });
+    const head = make("th", null, { scope: "col", class: column.number ? "number" : "" });
     head.dataset.key = column.key;
     if (column.label) {
       const button = make("button", column.label, { type: "button" });
@@ -234,10 +220,9 @@ function build() {
     }
     document.querySelector("#table thead tr").append(head);
   }
-  const flags = [...new Set(data.scans.flatMap((scan) => scan.flags))].sort();
-  for (const [value, label] of [["", "all scans"], ["any flag", "any flag"], ...flags.map((f) => [f, f]), ["marked", "marked"]]) {
-    get("filter").append(make("option", label, { value }));
-  }
+}
+
+function fillControls() {
   for (const [key, label, on] of LAYERS) {
     const box = make("input", null, { type: "checkbox", id: "layer-" + key }), tag = make("label");
     box.checked = on;
@@ -251,39 +236,35 @@ function build() {
     tag.append(box, " " + label);
     get("mark").append(tag);
   }
-  for (const [caption, path] of data.figures) {
-    const figure = make("figure");
-    figure.append(make("img", null, { src: path, loading: "lazy", alt: caption }), make("figcaption", caption));
-    get("figures").append(figure);
-  }
-  get("filter").addEventListener("change", showTable);
-  get("search").addEventListener("input", showTable);
-  get("note").addEventListener("change", () => setMark(shown[chosen], { note: get("note").value }));
-  get("close").addEventListener("click", () => get("viewer").close());
-  get("previous").addEventListener("click", () => choose(chosen - 1));
-  get("next").addEventListener("click", () => choose(chosen + 1));
-  get("save-marks").addEventListener("click", () => {
-    const lines = data.scans.filter((scan) => marks[scan.name] && (markOf(scan) || marks[scan.name].note))
-      .map((scan) => [scan.name, markLabel(markOf(scan)), marks[scan.name].note || ""].map(plain).join("\t"));
-    save("marks.tsv", ["scan\tmark\tnote", ...lines].join("\n") + "\n", "text/tab-separated-values");
-  });
-  get("save-list").addEventListener("click", () => {
-    const again = data.scans.filter((scan) => ["bad", "correct"].includes(markOf(scan)));
-    save("redo.txt", again.map((scan) => plain(scan.name) + "\n").join(""), "text/plain");
-  });
-  document.addEventListener("keydown", (event) => {
-    if (["INPUT", "TEXTAREA", "SELECT"].includes(event.target.tagName) && event.target.type !== "radio") return;
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.key === "ArrowDown") choose(chosen + 1);
-    else if (event.key === "ArrowUp") choose(chosen - 1);
-    else if (event.key === "Enter" && event.target.tagName !== "BUTTON") open();
-    else if (event.key === "f" && shown.length) {
-      setMark(shown[chosen], { mark: markOf(shown[chosen]) === "correct" ? "" : "correct" });
-      if (get("viewer").open) showScan();
-    } else return; // Esc closes a dialog by itself
-    event.preventDefault();
-  });
-  showTable();
 }
 
-build();
+function fillFigures() {
+  get("figures").hidden = !data.figures.length;
+  for (const figure of data.figures) {
+    const box = make("figure", null, { class: figure.width > Math.max(1000, 1.6 * figure.height) ? "broad" : "" });
+    const link = make("a", null, { href: figure.path });
+    link.append(make("img", null, { src: figure.path, loading: "lazy", alt: figure.caption, class: figure.dark ? "" : "chart",
+      width: figure.width, height: figure.height }));
+    box.append(make("figcaption", figure.caption), link);
+    get("gallery").append(box);
+  }
+}
+
+const rows = new Map(data.scans.map((scan) => [scan, rowOf(scan)]));
+data.scans.forEach(showMark);
+fillTop();
+fillHead();
+fillControls();
+fillFigures();
+get("filter").addEventListener("change", showTable);
+get("search").addEventListener("input", showTable);
+get("note").addEventListener("input", () => setMark(shown[chosen], { note: get("note").value }));
+get("viewer").addEventListener("close", () => rows.get(shown[chosen]).querySelector(".name").focus());
+get("close").addEventListener("click", () => get("viewer").close());
+get("previous").addEventListener("click", () => choose(chosen - 1));
+get("next").addEventListener("click", () => choose(chosen + 1));
+get("save-marks").addEventListener("click", saveMarks);
+get("save-list").addEventListener("click", saveList);
+document.addEventListener("keydown", pressed);
+window.addEventListener("resize", () => { if (get("viewer").open) fillStage(get("stage"), shown[chosen], layers); });
+showTable();

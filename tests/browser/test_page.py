@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import sync_playwright
 
+from utils.bids import read_names
 from utils.labeller import Prediction
 from utils.metrics import Case, compare
 from utils.report import Report
@@ -79,7 +80,7 @@ def page(browser, page_file):
 
 
 def names(page):
-    return page.locator("#table tbody tr td:nth-child(2)").all_text_contents()
+    return page.locator("#table tbody button.name").all_text_contents()
 
 
 def test_the_table_sorts_by_every_column(page):
@@ -91,9 +92,16 @@ def test_the_table_sorts_by_every_column(page):
     assert names(page)[:3] == ["sub-01_T2w", "sub-10_T2w", "sub-02_T2w"]
     page.get_by_role("button", name="Lowest confidence").click()
     assert names(page)[:3] == ["sub-02_T2w", "sub-10_T2w", "sub-01_T2w"]
-    page.get_by_role("button", name="Error, mm").click()
+    page.get_by_role("button", name="Mean error, mm").click()
     assert names(page)[0] == "sub-02_T2w"
     assert page.locator("th[aria-sort=ascending]").count() == 1
+    for column, last in (("Discs found", "3"), ("Flags", "shifted chain"), ("Person", "sub-99"), ("Contrast", "T2w"),
+                         ("Source", "here"), ("Mark", "")):  # fmt: skip
+        button = page.locator("#table th").get_by_role("button", name=column)
+        button.click()
+        button.click()
+        place = page.locator("#table th").all_text_contents().index(column)
+        assert last in page.locator("#table tbody tr").first.locator("td").nth(place).text_content()
 
 
 def test_filters_leave_the_flagged_scans(page):
@@ -118,9 +126,50 @@ def test_keys_choose_open_flag_and_close(page):
     assert page.get_by_label("to correct").is_checked()
     page.keyboard.press("Escape")
     assert not page.locator("#viewer").is_visible()
-    assert page.locator("#table tr[aria-selected=true] .mark").text_content() == "to correct"
-    page.keyboard.press("f")
-    assert page.locator("#table tr[aria-selected=true] .mark").text_content() == ""
+    mark = page.locator("#table tr[aria-current] .mark")
+    assert mark.text_content() == "to correct"
+    for key, told in (("g", "good"), ("b", "bad"), ("f", "to correct"), ("f", "")):
+        page.keyboard.press(key)
+        assert mark.text_content() == told
+
+
+def test_keys_go_on_after_a_layer_was_switched_and_from_the_search(page):
+    page.get_by_text("sub-02_T2w").first.click()
+    page.get_by_label("heatmaps").check()
+    page.keyboard.press("ArrowDown")
+    assert page.locator("#viewer-title").text_content() == "sub-10_T2w"
+    page.keyboard.press("Escape")
+    # The focus went with the choice: Enter opens what is chosen, not what was clicked.
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Enter")
+    assert page.locator("#viewer-title").text_content() == "sub-02_T2w"
+    page.keyboard.press("Escape")
+    page.get_by_label("Find").fill("sub-1")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    assert page.locator("#viewer-title").text_content() == "sub-10_T2w"
+    page.get_by_label("Note").press_sequentially("fg b")  # letters in a note are no keys
+    page.keyboard.press("Escape")
+    assert page.locator("#table tr[aria-current] .mark").text_content() == ""
+
+
+def test_a_chain_one_level_off_is_seen_on_the_slice(page):
+    page.get_by_text("sub-10_T2w").first.click()
+    stage = page.locator("#stage")
+    assert stage.locator("text.lost").all_text_contents() == ["L1-L2", "L2-L3", "L3-L4"]
+    assert stage.locator("text.name").all_text_contents()[0] == "L2-L3  60 % ✕"
+    assert "0 of 3 true discs identified" in page.locator("#summary").text_content()
+    assert page.locator("#summary .flag").first.get_attribute("title")
+    # The true names are as readable where the slice is narrow: nothing is cut off.
+    inside = "s => [...s.querySelectorAll('text')].every(t => {const a = t.getBoundingClientRect(), "
+    inside += "b = s.getBoundingClientRect(); return a.left >= b.left - 1 && a.right <= b.right + 1})"
+    for width in (1280, 400):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.wait_for_timeout(100)
+        assert stage.locator("svg").evaluate(inside)
+    page.keyboard.press("Escape")
+    page.get_by_text("sub-02_T2w").first.click()
+    assert stage.locator("text.lost").count() == 0
 
 
 def test_layers_go_on_and_off(page):
@@ -134,6 +183,7 @@ def test_layers_go_on_and_off(page):
     for layer in ("heatmaps", "attention"):
         page.get_by_label(layer).check()
     assert stage.locator("img.heat").count() == 1 and stage.locator("img.attention").count() == 1
+    page.wait_for_timeout(200)
     assert stage.evaluate("s => [...s.querySelectorAll('img')].every(i => i.complete && i.naturalWidth > 0)")
     page.keyboard.press("Escape")
     page.get_by_text("sub-01_T2w").first.click()
@@ -155,6 +205,7 @@ def test_marks_outlive_a_reload_and_can_be_saved(page):
     with page.expect_download() as download:
         page.get_by_role("button", name="Save list to redo").click()
     assert download.value.path().read_text() == "sub-02_T2w\n"
+    assert read_names(download.value.path()) == {"sub-02_T2w"}  # as predict.py --only reads it
 
 
 def test_names_are_shown_and_never_run(page):
@@ -172,3 +223,37 @@ def test_nothing_sticks_out_and_every_control_has_a_name(page, width):
     for control in page.locator("button:visible, input:visible, select:visible, textarea:visible").all():
         named = "e => (e.labels && e.labels.length > 0) || e.textContent.trim() || e.getAttribute('aria-label')"
         assert control.evaluate(f"e => Boolean(({named})(e))")
+
+
+def test_images_are_loaded_only_when_they_come_into_view(browser, tmp_path):
+    report = Report(tmp_path)
+    for number in range(250):
+        add(report, f"sub-{number:03d}_T2w", [21, 22], 0.9)
+    report.write("250 scans", [], [])
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto((tmp_path / "report.html").as_uri())
+    loaded = "() => [...document.querySelectorAll('#table img')].filter(i => i.naturalWidth > 0).length"
+    page.wait_for_function(f"({loaded})() > 5")
+    assert page.evaluate(loaded) < 125
+    page.locator("#table tbody tr").last.scroll_into_view_if_needed()
+    page.wait_for_function("[...document.querySelectorAll('#table img')].at(-1).naturalWidth > 0")
+    page.close()
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_letters_stand_out_from_the_ground(browser, page_file, colours):
+    page = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme=colours)
+    page.goto(page_file.as_uri())
+    page.get_by_text("sub-10_T2w").first.click()
+    contrast = """e => {
+      const light = (text) => {
+        const parts = text.match(/[\\d.]+/g).slice(0, 3).map((v) => v / 255);
+        const [r, g, b] = parts.map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+      };
+      const a = light(getComputedStyle(e).color), b = light(getComputedStyle(document.body).backgroundColor);
+      return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    }"""
+    for text in ("#summary", "#viewer .flag", "#discs td:first-child", "#discs td.wrong", "#origin", ".hint", "#count"):
+        assert page.locator(text).first.evaluate(contrast) >= 4.5, text
+    page.close()
