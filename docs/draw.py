@@ -1,122 +1,220 @@
-"""Draw the README's pictures from a run on synthetic people: ``python docs/draw.py --weights output/demo``."""
+"""Draw the README's pictures from synthetic people: ``python docs/draw.py --data dataset/unseen``.
+
+With ``--report`` it takes those of the page too, as docs/screenshots.py does.
+"""
 
 import argparse
 import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Polygon
+import numpy as np
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from utils.figures import dark_panels, glow, overlay, save, show_slice  # noqa: E402
-from utils.files import run  # noqa: E402
+from utils.checkpoint import SHIPPED  # noqa: E402
+from utils.discs import name  # noqa: E402
+from utils.figures import PAPER, colour, dark_panels, overlay, save, show_slice  # noqa: E402
+from utils.files import UserError, run  # noqa: E402
+from utils.heatmaps import candidates  # noqa: E402
 from utils.labeller import load_labeller  # noqa: E402
 from utils.sample import load_split  # noqa: E402
 
 DOCS = Path(__file__).parent
-BLUE, ORANGE, GREEN, PINK, GREY = "#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#5A6068"
+WIDTH, HEIGHT = 13.9, 4.3
+BLUE, GREEN, GREY, PALE = "#56B4E9", "#009E73", "#5A6068", "#DDE1E5"
+MIDDLE = 2.1  # height of the row of arrows
+BARS = (1.3, 1.0, 0.7, 0.42, 0.7, 1.0, 1.3)  # sizes of the feature maps through an hourglass
 
 
 def draw_example(samples, predictions, path):
     """Draw slices, and beside each the discs that were found on it."""
-    figure, axes = dark_panels(1, 2 * len(samples), 3.4)
-    for place, (sample, prediction) in enumerate(zip(samples, predictions, strict=True)):
-        show_slice(axes[0, 2 * place], sample.image, sample.spacing)
-        show_slice(axes[0, 2 * place + 1], sample.image, sample.spacing)
-        overlay(axes[0, 2 * place + 1], prediction.points, prediction.levels, sample.image.shape)
+    figure, axes = dark_panels(1, 2 * len(samples), 3.6)
+    for place, (sample, found) in enumerate(zip(samples, predictions, strict=True)):
+        image = sample.slabs[found.slab].astype(np.float32)
+        show_slice(axes[0, 2 * place], image, sample.spacing)
+        show_slice(axes[0, 2 * place + 1], image, sample.spacing)
+        overlay(axes[0, 2 * place + 1], found.points, found.levels, image.shape)
+        axes[0, 2 * place].set_xlim(axes[0, 2 * place + 1].get_xlim())  # both at one scale
     save(figure, path, dpi=120)
-
-
-def box(axis, x, y, width, height, text, colour):
-    """Draw a labelled box about (x, y)."""
-    patch = FancyBboxPatch(
-        (x - width / 2, y - height / 2), width, height, "round,pad=0.02,rounding_size=0.08", fc=colour, ec="none"
-    )
-    axis.add_patch(patch)
-    axis.text(x, y, text, ha="center", va="center", fontsize=8.5, color="white" if colour == GREY else "black")
 
 
 def arrow(axis, start, end, bend=0.0):
     """Draw an arrow between two points."""
     style = f"arc3,rad={bend}"
     axis.add_patch(
-        FancyArrowPatch(start, end, connectionstyle=style, arrowstyle="-|>", mutation_scale=9, color=GREY, lw=1.1)
+        FancyArrowPatch(start, end, connectionstyle=style, arrowstyle="-|>", mutation_scale=10, color=GREY, lw=1.2)
     )
 
 
-def hourglass(axis, x, y, text):
-    """Draw an hourglass about (x, y)."""
-    corners = [(-0.55, 0.6), (0, 0.2), (0.55, 0.6), (0.55, -0.6), (0, -0.2), (-0.55, -0.6)]
-    axis.add_patch(Polygon([(x + dx, y + dy) for dx, dy in corners], fc=BLUE, ec="none"))
-    axis.text(x, y - 0.85, text, ha="center", va="center", fontsize=8.5)
+def box(axis, x, y, width, height, text, colour, ink="black"):
+    """Draw a labelled box about (x, y)."""
+    corner = (x - width / 2, y - height / 2)
+    axis.add_patch(FancyBboxPatch(corner, width, height, "round,pad=0,rounding_size=0.08", fc=colour, ec="none"))
+    axis.text(x, y, text, ha="center", va="center", fontsize=9, color=ink)
 
 
-def picture(figure, bounds, image, heatmap=None, prediction=None):
-    """Show a slice in a part of the figure, with heatmaps or discs on it."""
-    axis = figure.add_axes(bounds)
-    axis.imshow(image, cmap="gray", vmin=0, vmax=1)
-    axis.set_axis_off()
-    if heatmap is not None:
-        glow(axis, heatmap, image.shape, strength=1.0)
-    if prediction is not None:
-        overlay(axis, prediction.points, prediction.levels, image.shape)
+def hourglass(axis, x, text):
+    """Draw an hourglass about x: feature maps that shrink and grow again."""
+    for place, size in enumerate(BARS):
+        left = x + 0.16 * (place - 3) - 0.05
+        style = "round,pad=0,rounding_size=0.04"
+        axis.add_patch(FancyBboxPatch((left, MIDDLE - size / 2), 0.1, size, style, fc=BLUE, ec="none"))
+    axis.text(x, MIDDLE - 0.85, text, ha="center", va="center", fontsize=9)
 
 
-def draw_method(sample, prediction, path):
-    """Draw the method: slice, stem, stacks, attention, heatmaps, search."""
-    figure = plt.figure(figsize=(12.5, 4.1), facecolor="white")
+def panel(figure, left, bottom, width, shape, border=None):
+    """Return axes for a picture of shape (H, W), placed in inches."""
+    height = width * shape[0] / shape[1]
+    axis = figure.add_axes([left / WIDTH, bottom / HEIGHT, width / WIDTH, height / HEIGHT])
+    axis.set(xticks=[], yticks=[])
+    for spine in axis.spines.values():
+        spine.set(visible=border is not None, color=border or "white", linewidth=1.2)
+    return axis
+
+
+def pile(figure, left, pictures, width, cmaps, border="white"):
+    """Draw pictures (h, w) in 0..1 one behind another, the last in front, about the middle; returns the right edge."""
+    step = 0.13
+    tall = width * pictures[0].shape[0] / pictures[0].shape[1]
+    bottom = MIDDLE - tall / 2 + step * (len(pictures) - 1) / 2
+    for place, (picture, cmap) in enumerate(zip(pictures, cmaps, strict=True)):
+        axis = panel(figure, left + step * place, bottom - step * place, width, picture.shape, border)
+        axis.imshow(picture, cmap=cmap, vmin=0, vmax=1, aspect="auto")
+    return left + width + step * (len(pictures) - 1)
+
+
+def ramp(level):
+    """Return a colour map from black to the colour of a level."""
+    return LinearSegmentedColormap.from_list("", [PAPER, colour(level, dark=True)])
+
+
+def draw_search(axis, shape, spots, found):
+    """Draw all candidates in grey, and the chain that the search takes in the colours of the regions."""
+    axis.set_facecolor(PAPER)
+    axis.plot(spots[:, 1], spots[:, 0], "o", ms=2.6, color="#7A828B", mew=0)
+    axis.plot(found.points[:, 1], found.points[:, 0], color="#E8E8E8", lw=1)
+    for level, (row, column) in zip(found.levels, found.points, strict=True):
+        axis.plot(column, row, "o", ms=4.5, color=colour(level, dark=True), mew=0)
+    axis.set(xlim=(-0.5, shape[1] - 0.5), ylim=(shape[0] - 0.5, -0.5))
+
+
+def thick(heatmap):
+    """Return a heatmap (h, w) with its peak at 1 and broad enough to be seen in a small picture."""
+    near = [np.roll(heatmap, (i, j), (0, 1)) for i in (-1, 0, 1) for j in (-1, 0, 1)]
+    return np.max(near, 0) / heatmap.max()
+
+
+def draw_labels(figure, left, slab, found, height):
+    """Draw the slice with its named discs, as wide as the names need, about the middle."""
+    rows, columns = slab.shape
+    shape = (rows, columns + 0.24 * rows)
+    axis = panel(figure, left, MIDDLE - height / 2, height * shape[1] / shape[0], shape)
+    axis.set_facecolor(PAPER)
+    axis.imshow(slab, cmap="gray", vmin=0, vmax=1, aspect="auto")
+    overlay(axis, found.points, found.levels, slab.shape)
+    axis.set_xlim(-0.5, shape[1] - 0.5)
+
+
+def draw_method(labeller, sample, found, path):
+    """Draw the method: slices, stacks, attention, heatmaps, search."""
+    figure = plt.figure(figsize=(WIDTH, HEIGHT), facecolor="white")
     axis = figure.add_axes([0, 0, 1, 1])
-    axis.set(xlim=(0, 12.5), ylim=(0, 4.1))
+    axis.set(xlim=(0, WIDTH), ylim=(0, HEIGHT))
     axis.set_axis_off()
-    picture(figure, [0.008, 0.24, 0.125, 0.62], sample.image)
-    axis.text(0.88, 0.6, "slice, 1 mm,\nmean over 6 mm", ha="center", fontsize=8.5)
-    box(axis, 2.35, 2.2, 0.75, 1.1, "stem\n1/4", "#DDDDDD")
-    hourglass(axis, 3.6, 2.2, "stack 1")
-    box(axis, 4.75, 2.2, 0.8, 0.8, "features", "#DDDDDD")
-    hourglass(axis, 5.95, 2.2, "stack 2")
-    box(axis, 7.1, 2.2, 0.8, 0.8, "features", "#DDDDDD")
-    box(axis, 5.95, 3.65, 1.9, 0.5, "multi-level attention", ORANGE)
-    box(axis, 4.75, 0.75, 1.0, 0.5, "heatmaps", GREEN)
-    axis.text(8.0, 2.2, "×", ha="center", va="center", fontsize=17)
-    for start, end in (
-        ((1.72, 2.2), (1.95, 2.2)),
-        ((2.75, 2.2), (3.03, 2.2)),
-        ((4.17, 2.2), (4.33, 2.2)),
-        ((5.17, 2.2), (5.38, 2.2)),
-        ((6.52, 2.2), (6.68, 2.2)),
-        ((7.52, 2.2), (7.87, 2.2)),
-        ((4.75, 1.78), (4.75, 1.03)),
-        ((8.13, 2.2), (8.5, 2.2)),
-        ((10.15, 2.2), (10.6, 2.2)),
+    slab = sample.slabs[found.slab].astype(np.float32)
+    shape = slab.shape
+    wide = min(1.45, 2.3 * shape[1] / shape[0])
+
+    around = [sample.slabs[i].astype(np.float32) for i in np.linspace(0, len(sample.slabs) - 1, 3).astype(int)]
+    edge = pile(figure, 0.12, [*around[:2], slab], wide, ["gray"] * 3)
+    x = edge + 0.6
+    box(axis, x, MIDDLE, 0.55, 1.3, "stem\n1/4", PALE)
+    arrow(axis, (edge + 0.04, MIDDLE), (x - 0.3, MIDDLE))
+    first, second = x + 1.15, x + 3.25
+    kept = [place + 1.05 for place in (first, second)]
+    hourglass(axis, first, "hourglass 1")
+    hourglass(axis, second, "hourglass 2")
+    for place in kept:
+        box(axis, place, MIDDLE, 0.62, 0.62, "features", PALE)
+        arrow(axis, (place - 0.48, MIDDLE), (place - 0.33, MIDDLE))
+    arrow(axis, (x + 0.3, MIDDLE), (first - 0.56, MIDDLE))
+    arrow(axis, (kept[0] + 0.33, MIDDLE), (second - 0.56, MIDDLE))
+    box(axis, kept[0], 0.72, 0.9, 0.4, "heatmaps", GREEN, "white")
+    arrow(axis, (kept[0], MIDDLE - 0.33), (kept[0], 0.95))
+    arrow(axis, (kept[0] + 0.48, 0.72), (second - 0.3, MIDDLE - 1.0), 0.25)
+    axis.text(kept[0], 0.36, "the loss sees every stack's heatmaps", ha="center", fontsize=8, color=GREY)
+
+    times = kept[1] + 0.72
+    axis.text(times, MIDDLE, "×", ha="center", va="center", fontsize=19)
+    arrow(axis, (kept[1] + 0.33, MIDDLE), (times - 0.13, MIDDLE))
+    if found.attention is not None:
+        centre = (kept[0] + kept[1]) / 2
+        half = 0.5 * found.attention.shape[1] / found.attention.shape[0]
+        map_ = panel(figure, centre - half, 2.95, 2 * half, found.attention.shape)
+        axis.text(centre, 4.02, "attention", ha="center", fontsize=10.5, weight="bold")
+        map_.imshow(found.attention, cmap="magma", aspect="auto")
+        arrow(axis, (kept[0], MIDDLE + 0.33), (centre - half - 0.04, 3.4), -0.3)
+        arrow(axis, (kept[1], MIDDLE + 0.33), (centre + half + 0.04, 3.2), 0.3)
+        arrow(axis, (centre + half + 0.04, 3.6), (times, MIDDLE + 0.2), -0.35)
+
+    left = times + 0.45
+    arrow(axis, (times + 0.13, MIDDLE), (left - 0.05, MIDDLE))
+    small = min(0.8, 1.2 * shape[1] / shape[0])
+    tall = small * shape[0] / shape[1]
+    levels = found.levels[np.linspace(0, len(found.levels) - 1, 4).astype(int)]
+    for place, level in enumerate(levels):
+        across, down = left + (place % 2) * (small + 0.08), MIDDLE + 0.04 - (place // 2) * (tall + 0.08)
+        map_ = panel(figure, across, down, small, shape)
+        heatmap = thick(found.heatmaps[labeller.levels.index(level)])
+        map_.imshow(heatmap, cmap=ramp(level), aspect="auto", interpolation="bilinear")
+        map_.text(0.06, 0.94, name(int(level)), transform=map_.transAxes, fontsize=6.5, color=PALE, va="top")
+    edge = left + 2 * small + 0.08
+
+    spots = np.concatenate([points for points, _ in candidates(found.heatmaps)])
+    search = panel(figure, edge + 0.4, MIDDLE - tall * 0.85, 1.7 * small, shape)
+    draw_search(search, shape, spots, found)
+    arrow(axis, (edge + 0.04, MIDDLE), (edge + 0.36, MIDDLE))
+    last = edge + 0.4 + 1.7 * small
+    arrow(axis, (last + 0.04, MIDDLE), (last + 0.36, MIDDLE))
+    draw_labels(figure, last + 0.4, slab, found, 2 * tall + 0.08)
+    for place, told, under in (
+        (0.12 + wide / 2 + 0.13, "slices", "1 mm, mean over 6 mm,\nside by side"),
+        (left + small + 0.04, "heatmaps", "one a level,\nfrom the last stack"),
+        (last - 0.85 * small, "search", "all maxima, and the\nbest chain of discs"),
+        (last + 0.4 + 1.3 * small, "labels", "named, in mm"),
     ):
-        arrow(axis, start, end)
-    arrow(axis, (4.75, 2.63), (5.1, 3.37), -0.2)
-    arrow(axis, (7.1, 2.63), (6.8, 3.37), 0.2)
-    arrow(axis, (6.92, 3.65), (8.0, 2.42), -0.35)
-    arrow(axis, (5.27, 0.75), (5.95, 1.2), 0.3)
-    axis.text(3.95, 0.28, "the loss looks at the heatmaps of every stack", fontsize=8, color=GREY)
-    picture(figure, [0.685, 0.24, 0.125, 0.62], sample.image, prediction.heatmaps.max(0))
-    axis.text(9.35, 0.6, "one heatmap\na level", ha="center", fontsize=8.5)
-    axis.text(10.38, 2.35, "exact\nsearch", ha="center", fontsize=8)
-    picture(figure, [0.853, 0.24, 0.14, 0.62], sample.image, None, prediction)
-    axis.text(11.5, 0.6, "named discs, in mm", ha="center", fontsize=8.5)
-    save(figure, path, dpi=120)
+        axis.text(place, 0.58, told, ha="center", fontsize=10.5, weight="bold")
+        axis.text(place, 0.5, under, ha="center", va="top", fontsize=8.5, color=GREY)
+    axis.text(first, MIDDLE + 0.85, "stacks", ha="center", fontsize=10.5, weight="bold")
+    save(figure, path, dpi=130)
 
 
 def main(argv=None):
-    """Draw both pictures."""
+    """Draw the pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--weights", type=Path, required=True, help="a run's folder")
-    labeller = load_labeller(parser.parse_args(argv).weights)
-    samples = load_split(labeller.checkpoint["data"], "test")
+    parser.add_argument("--data", type=Path, required=True, help="prepared synthetic people, of which the test split")
+    parser.add_argument("--weights", type=Path, help="a run's folder (default: the weights that come with it)")
+    parser.add_argument("--report", type=Path, help="report.html of an evaluation, to take pictures of")
+    parser.add_argument("--out", type=Path, default=DOCS, help="folder of the pictures")
+    args = parser.parse_args(argv)
+    labeller = load_labeller(args.weights or SHIPPED)
+    samples = load_split(args.data, "test")
+    if not samples:
+        raise UserError(f"{args.data} has no test split: prepare it with --split 0 0 1")
     # A neck and a loin, so that all regions are seen.
     neck = next((s for s in samples if s.levels.min() <= 3 and len(s.levels) < 16), samples[0])
-    loin = next((s for s in samples if s.levels.max() == 25 and len(s.levels) < 16), samples[-1])
+    loin = next((s for s in samples if s.levels.max() == 25 and 9 < len(s.levels) < 16), samples[-1])
     predictions = [labeller.label(sample.slabs, sample.offsets) for sample in (neck, loin)]
-    draw_example([neck, loin], predictions, DOCS / "example.png")
-    draw_method(loin, predictions[1], DOCS / "method.png")
-    print(f"example.png and method.png are in {DOCS}")
+    draw_example([neck, loin], predictions, args.out / "example.png")
+    draw_method(labeller, loin, predictions[1], args.out / "method.png")
+    print(f"example.png and method.png are in {args.out}")
+    if args.report:
+        import screenshots  # beside this file; needs a browser, as this script alone does not
+
+        screenshots.main([str(args.report), "--out", str(args.out)])
 
 
 if __name__ == "__main__":

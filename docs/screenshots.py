@@ -12,11 +12,12 @@ from playwright.sync_api import sync_playwright
 DOCS = Path(__file__).parent
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
-# name of the picture: width, height, colours, and whether a scan is open
+# name of the picture: width, height, colours, the column that is sorted by, whether downwards, and whether the first
+# scan is open
 SHOTS = {
-    "page.png": (1280, 760, "light", False),
-    "scan.png": (1280, 860, "dark", True),
-    "phone.png": (400, 860, "light", True),
+    "page.png": (1280, 760, "light", "Lowest confidence", False, False),
+    "scan.png": (1280, 860, "dark", "Discs found", True, True),
+    "phone.png": (400, 860, "light", "Lowest confidence", False, True),
 }
 
 
@@ -28,12 +29,16 @@ def main(argv=None):
     args = parser.parse_args(argv)
     with sync_playwright() as tool:
         browser = tool.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-        for name, (width, height, colours, opened) in SHOTS.items():
+        for name, (width, height, colours, column, down, opened) in SHOTS.items():
             page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=colours)
             page.goto(args.report.resolve().as_uri())
+            for _ in range(2 if down else 1):
+                page.get_by_role("button", name=column).click()
+            page.locator("h1").click()  # no ring about the column's button
             if opened:
                 page.keyboard.press("Enter")
                 page.get_by_label("heatmaps").check()
+                page.locator("#viewer-title").click()
             page.wait_for_timeout(400)  # pictures are loaded when they come into view
             page.screenshot(path=args.out / name)
         browser.close()
