@@ -238,8 +238,14 @@ def summarise(args, work, jobs, failed, before):
     csv.writer(table, lineterminator="\n").writerows([COLUMNS, *rows])
     save_text(args.out / "discs.csv", table.getvalue())
     source, labelled = work.labeller.source.name, len(jobs) - len(failed)
-    facts = [("weights", source), ("scans", f"{len(jobs)}, of which {len(failed)} could not be labelled")]
-    report.write("Disc labels: prediction", facts, [("scans labelled", str(labelled)), ("discs", str(len(rows)))])
+    facts = [
+        ("weights", f"{source}, epoch {work.model['Epoch']}, {work.model['Digest'][:8]}"),
+        ("scans", f"{len(jobs)}, of which {len(failed)} could not be labelled"),
+        ("software", code_version()),
+    ]
+    flagged = sum(bool(scan["flags"]) for scan in report.scans)
+    headline = [("scans labelled", str(labelled)), ("discs", str(len(rows))), ("scans with a flag", str(flagged))]
+    report.write("Disc labels: prediction", facts, headline)
     earlier = f" ({before} of them before, with the same weights)" if before else ""
     print(f"{labelled} of {len(jobs)} scans labelled{earlier}, {len(rows)} discs; see {args.out}")
     for job in jobs:
