@@ -36,7 +36,7 @@ def main(argv=None):
                 page.get_by_role("button", name=column).click()
             page.locator("h1").click()  # no ring about the column's button
             if opened:
-                page.keyboard.press("Enter")
+                page.locator("#table button.name").first.click()
                 page.get_by_label("heatmaps").check()
                 page.locator("#viewer-title").click()
             page.wait_for_timeout(400)  # pictures are loaded when they come into view
