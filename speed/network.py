@@ -1,0 +1,118 @@
+"""The speed of the network: its training, with what feeds it, and one slice forward."""
+
+import torch
+from torch.utils.data import DataLoader
+from torch.utils.flop_counter import FlopCounterMode
+from tqdm import tqdm
+
+from models import build_model
+from speed import published
+from speed.timing import Row, medians
+from utils.device import autocast, has_fast_bfloat16
+from utils.discs import LEVELS
+from utils.engine import train_epoch
+from utils.labeller import forward
+from utils.loss import focal_loss
+from utils.randomise import SIZE, draw_bank
+from utils.recipes import RECIPES, build_optimizer
+from utils.synthetic import SIGMA_MM, SyntheticBatches
+from utils.training import TrainingSlices
+
+PEOPLE = 16  # drawn, to make images from
+STEPS = 4  # of the training, in one measurement
+
+
+def flops(shape, in_channels, levels, training=True):
+    """Count the floating-point operations of one slice through the network, and back where it is trained."""
+    network = build_model("hourglass_attention", levels, in_channels=in_channels, **shape).to("meta")
+    with FlopCounterMode(display=False) as counter:  # of shapes alone: nothing is computed
+        outputs = network(torch.empty(1, in_channels, SIZE, SIZE, device="meta"))
+        if training:
+            sum(output.sum() for output in outputs).backward()
+    return counter.get_total_flops()
+
+
+def matrix_product(device):
+    """Return a product of matrices in the number format that trainings use, and its operations."""
+    side = 8192 if device.type == "cuda" else 2048
+    kind = torch.bfloat16 if has_fast_bfloat16(device) else torch.float32
+    left, right = (torch.rand(side, side, device=device).to(kind) for _ in range(2))
+    return lambda: left @ right, 2 * side**3
+
+
+def trainer(device, shape):
+    """Return a function that trains a network of its own on batches, as train.py does."""
+    network = build_model("hourglass_attention", len(LEVELS), in_channels=1, **shape)
+    network.to(device, memory_format=torch.channels_last)
+    optimizer = build_optimizer(RECIPES["default"], network, 1e-4)
+    scheduler = torch.optim.lr_scheduler.ConstantLR(optimizer)
+    bar = tqdm(disable=True)
+    bar.validation = ""
+
+    def train(batches):
+        losses = []
+        train_epoch(network, batches, losses, focal_loss, optimizer, scheduler, device, True, bar, lambda: False)
+        return losses
+
+    return train
+
+
+def sources(device, batch_size, samples):
+    """Return functions that give the batches of one measurement, by name of their source."""
+    drawn = SyntheticBatches(draw_bank(PEOPLE, 0, device), batch_size)
+    one = drawn.batch(0, 0)
+    slices = TrainingSlices(samples, LEVELS, SIGMA_MM, augment=True, length=STEPS * batch_size)
+    loader = DataLoader(slices, batch_size, pin_memory=device.type == "cuda")
+    return {
+        "one batch on the device": lambda: [one] * STEPS,
+        "drawn images": lambda: (drawn.batch(1, step) for step in range(STEPS)),
+        "prepared slices": lambda: loader,
+    }
+
+
+def training_rows(device, shape, batch_size, samples, repeats):
+    """Measure the training of a network; times are those of one image.
+
+    Parameters
+    ----------
+    device : torch.device
+    shape : dict
+        Arguments of `models.build_model`.
+    batch_size : int
+    samples : list of utils.sample.Sample
+        Prepared ones to train on.
+    repeats : int
+
+    Yields
+    ------
+    Row
+    """
+    images = STEPS * batch_size
+    train = trainer(device, shape)
+    plain = published.training_step(device, len(LEVELS), shape)
+    product, of_product = matrix_product(device)
+    batches = sources(device, batch_size, samples)
+    works = [lambda source=source: train(source()) for source in batches.values()]
+    *ours, theirs, multiplied = medians([*works, plain, product], repeats, device)
+    one, drawn, prepared = (time / images for time in ours)
+    yield Row("train, an image", one, "float32, batch of 3, loss at full size", theirs / published.BATCH,
+              "3 or more (GPU: 10)")  # fmt: skip
+    at_best = flops(shape, 1, len(LEVELS)) / of_product * multiplied
+    yield Row("train, an image", one, "its operations at the rate of a matrix product", at_best, "0.30 (GPU)")
+    yield Row("train on drawn images", drawn, "on one batch on the device", one, "0.90 or more (GPU)")
+    yield Row("train on prepared slices", prepared, "on one batch on the device", one, "0.90 or more (GPU)")
+
+
+def forward_row(device, shape, repeats):
+    """Measure one slice through the network."""
+    network = build_model("hourglass_attention", len(LEVELS), in_channels=1, **shape)
+    network.to(device, memory_format=torch.channels_last).eval()
+    image = torch.rand(1, 1, SIZE, SIZE, device=device)
+
+    @torch.inference_mode()
+    def ours():
+        with autocast(device, True):
+            forward(network, image)
+
+    mine, plain = medians([ours, published.forward(device, len(LEVELS), shape)], repeats, device)
+    return Row("forward, one slice", mine, "float32, three channels", plain, "2 or more")

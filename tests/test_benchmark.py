@@ -1,0 +1,100 @@
+"""What is measured is what is said to be measured; never how long it took."""
+
+import json
+import subprocess
+
+import numpy as np
+import pytest
+import torch
+
+import benchmark
+from speed import network, published, scans, search, until
+from speed.timing import STATUS, Row, medians, most_memory
+from utils.discs import LEVELS
+from utils.heatmaps import render, to_heatmap
+
+CPU = torch.device("cpu")
+SMALL = {"stacks": 2, "blocks": 1, "features": 8}
+
+
+def test_the_plain_way_is_the_published_network():
+    shape = {"stacks": 2, "blocks": 1, "features": 256}
+    # As counted in the released code: 18.5 GFLOP forward and 36.7 backward for one image and 11 discs.
+    assert network.flops(shape, 3, 11, training=False) / 1e9 == pytest.approx(18.5, abs=0.2)
+    assert network.flops(shape, 3, 11) / 1e9 == pytest.approx(18.5 + 36.7, abs=0.6)
+    assert (published.BATCH, published.SIZE) == (3, 256)
+
+
+def test_heatmaps_are_the_same_in_either_way():
+    points = np.random.default_rng(0).uniform(0, 256, (5, 2))
+    ours = render(points, np.arange(5), 5, (256, 256), 4.0, 1.0)
+    np.testing.assert_allclose(published.draw_heatmaps(to_heatmap(points), 64), ours, atol=1e-6)
+
+
+def test_all_combinations_find_the_skeleton_itself():
+    mean = np.array([[0, 0], [30.0, 2], [60, 3]])
+    true = [(np.array([[99.0, 99], place + 7, [200, 5]]), np.ones(3)) for place in mean]
+    assert published.all_combinations(true, mean) == pytest.approx(0, abs=1e-9)
+
+
+def test_times_are_medians_after_a_warm_up(monkeypatch):
+    clock, calls = iter(np.cumsum([0, 9, 1, 9, 0, 1, 0, 2, 0, 3, 0, 4, 0, 7, 0, 6.0])), []
+    monkeypatch.setattr("speed.timing.time.perf_counter", lambda: next(clock))
+    assert medians([lambda: calls.append("a"), lambda: calls.append("b")], 3) == [3000.0, 4000.0]
+    assert calls == ["a", "b"] * 4  # they take turns
+
+
+def test_a_row_tells_the_ratio_and_leaves_out_what_was_not_compared():
+    assert str(Row("a", 2.0, "b", 5.0, "more")) == "| a | 2 ms | b | 5 | 2.50 | more |"
+    assert str(Row("a", 2.0, unit="MB")) == "| a | 2 MB |  |  |  |  |"
+
+
+@pytest.mark.skipif(not STATUS.exists(), reason="the system does not say")
+def test_a_process_tells_its_own_memory_and_not_that_of_this_one():
+    small, large = (most_memory(f"b = b'1' * {size}") for size in (1, 100_000_000))
+    assert 90 < large - small < 110
+    with pytest.raises(subprocess.CalledProcessError):
+        most_memory("raise SystemExit(3)")
+
+
+def test_all_persons_of_a_tree_share_one_scan(tmp_path):
+    found = scans.make_tree(tmp_path / "tree", 3, voxel_mm=4.0)
+    assert [scan.person for scan in found] == ["sub-001", "sub-002", "sub-003"]
+    assert len({scan.image.stat().st_ino for scan in found}) == 1
+    assert all(scan.label.is_file() for scan in found)
+    (sample,) = scans.samples_of(found[:1], tmp_path / "out")
+    assert set(sample.levels) <= set(LEVELS) and len(sample.levels) > 5
+
+
+def test_trainings_are_fed_as_many_images_from_every_source(tmp_path, monkeypatch):
+    monkeypatch.setattr(network, "PEOPLE", 2)
+    samples = scans.samples_of(scans.make_tree(tmp_path / "tree", 1, voxel_mm=4.0), tmp_path / "out")
+    train = network.trainer(CPU, SMALL)
+    for name, batches in network.sources(CPU, 2, samples).items():
+        shapes = [tuple(images.shape) for images, *_ in batches()]
+        assert shapes == [(2, 1, 256, 256)] * network.STEPS, name
+        losses = train(batches())
+        assert len(losses) == network.STEPS and np.isfinite(losses).all(), name
+
+
+def test_a_training_has_reached_an_error_once_an_epoch_has_it(tmp_path):
+    log = tmp_path / "log.jsonl"
+    assert not until.reached(log, 0.1)
+    log.write_text(json.dumps({"identified": 0.5}) + "\n")
+    assert not until.reached(log, 0.1)
+    log.write_text("".join(json.dumps({"identified": share}) + "\n" for share in (0.5, 0.95, 0.7)))
+    assert until.reached(log, 0.1)
+
+
+def test_the_table_is_printed_and_saved(tmp_path, monkeypatch, capsys):
+    def few_rows(args, device, folder):
+        yield Row("train, an image", 2.0, "plain", 1000.0)
+        yield search.heatmap_row(1)
+
+    monkeypatch.setattr(benchmark, "measure", few_rows)
+    benchmark.main(["--out", str(tmp_path / "table.json"), "--device", "cpu"])
+    saved = json.loads((tmp_path / "table.json").read_text())
+    assert [row["stage"] for row in saved["rows"]] == ["train, an image", "draw 25 heatmaps of 64 x 64"]
+    assert saved["rows"][0]["ratio"] == 500 and saved["threads"] >= 1 and saved["device"]
+    printed = capsys.readouterr().out
+    assert "| train, an image | 2 ms | plain | 1000 | 500.00 |  |" in printed and "SLOWER" in printed
