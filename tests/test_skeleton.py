@@ -13,6 +13,7 @@ from utils.skeleton import (
     DOUBT,
     END_PRICE,
     LEAST_DOUBT,
+    LOOSENESS,
     MISSING_PRICE,
     MOST_MISSING,
     SIZE_SD,
@@ -49,7 +50,7 @@ def score_of(chain, candidates, levels, prior, extent, size):
         if jump > MOST_MISSING + 1:
             return -np.inf
         mean = sum(prior.mean[k] for k in range(level, lower))
-        spread = jump * sum(prior.covariance[k] for k in range(level, lower))
+        spread = LOOSENESS * jump * sum(prior.covariance[k] for k in range(level, lower))
         vector = (end - start) / size
         if vector[0] < np.linalg.norm(mean) / 3:
             return -np.inf

@@ -19,6 +19,7 @@ SIZES = np.array([0.65, 0.72, 0.8, 0.87, 0.94, 1.0, 1.07, 1.15, 1.24, 1.35])
 MOST_MISSING = 3  # levels that a chain may leave out between two of its discs
 DOUBT = 0.08  # evidence at which a place that may be nothing is as well left out as taken
 LEAST_DOUBT = 1e-3  # of a place that is surely a disc
+LOOSENESS = 2.0  # of the prior's covariance: people differ more from those who taught it than these among themselves
 MISSING_PRICE = 2.0  # for each level left out between two discs
 END_PRICE = 1.0  # for ending where the next disc would still lie inside the slice
 SIZE_SD = 0.2  # of the logarithm of a spine's size
@@ -50,7 +51,7 @@ class Prior:
             for jump in range(1, min(jumps, LAST - level) + 1):
                 mean[level, jump - 1] = self.mean[level : level + jump].sum(0)
                 # Neighbouring vectors bend together, so their spreads add rather than their variances.
-                spread[level, jump - 1] = jump * self.covariance[level : level + jump].sum(0)
+                spread[level, jump - 1] = LOOSENESS * jump * self.covariance[level : level + jump].sum(0)
         return mean, np.linalg.inv(spread), np.linalg.norm(mean, axis=-1) / 3
 
     def to_dict(self):
