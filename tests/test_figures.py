@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from utils.charts import confusion_matrix, curves, reliability_diagram
+from utils.charts import confusion_matrix, curves, error_by_level, reliability_diagram
 from utils.discs import LEVELS
 from utils.figures import (
     also_pdf,
@@ -21,7 +21,7 @@ from utils.figures import (
     truth_and_prediction,
 )
 from utils.labeller import Prediction
-from utils.metrics import Case, compare
+from utils.metrics import Case, Disc, compare
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -84,6 +84,14 @@ def test_true_names_stand_where_discs_were_not_identified(tmp_path):
 def test_attention_stands_out_above_its_median():
     np.testing.assert_allclose(standing_out(np.array([[0.2, 0.4, 0.9]])), [[0, 0, 1]])
     assert standing_out(np.full((3, 3), 0.5)).max() == 0
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("error", [0.7, 30.0])
+def test_errors_by_level_are_drawn_whether_small_or_large(tmp_path, error):
+    row = Disc(None, 21, np.zeros(2), np.zeros(2), 0.9, error, 0.0, 0.0, "identified")
+    error_by_level([row], [20, 21, 22], tmp_path / "a.png")
+    assert (tmp_path / "a.png").stat().st_size > 1000
 
 
 def test_a_vector_pdf_is_written_beside_the_png(tmp_path):
