@@ -238,7 +238,8 @@ def draw(out, state, samples):
     """Draw the curves and the animation of the run."""
     curves(state["log"], out / "curves.png")
     frames = [(f["epoch"], f["distance"], [m.numpy() / 255 for m in f["maps"]]) for f in state["frames"]]
-    convergence(frames, [sample.image for sample in samples], out / "convergence.gif")
+    images = [sample.image for sample in samples]
+    convergence(frames, images, out / "convergence.gif", spacing=samples[0].spacing)
 
 
 if __name__ == "__main__":
