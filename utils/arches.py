@@ -8,8 +8,8 @@ from utils.surroundings import front_of
 
 # By level of the disc above the vertebra, at some levels with straight lines between.
 _CANAL_DEPTH = ([1, 3, 7, 12, 20, 24, 28], [20, 15, 14.5, 14, 16, 16, 8])
-_LENGTH = ([2, 3, 5, 7, 8, 13, 18, 20, 23, 25, 28], [20, 16, 16, 30, 34, 36, 28, 30, 30, 14, 6])
-_HEIGHT = ([2, 3, 7, 13, 18, 20, 24, 25, 28], [11, 6, 9, 8, 15, 20, 18, 9, 5])
+_LENGTH = ([2, 3, 5, 7, 8, 13, 18, 20, 23, 24, 25, 28], [20, 16, 16, 30, 34, 36, 28, 30, 29, 23, 12, 6])
+_HEIGHT = ([2, 3, 7, 13, 18, 20, 22, 23, 24, 25, 28], [11, 6, 9, 8, 15, 20, 22, 18, 12, 7, 4])
 _SLANT = ([2, 5, 7, 9, 13, 16, 18, 20, 25], [12, 20, 25, 38, 55, 45, 18, 8, 10])  # degrees below the horizontal
 
 

@@ -143,7 +143,9 @@ def _canal(rng, canvas, tips, tangent, size):
         * rng.uniform(0.9, 1.15)
     )
     ligament = rng.uniform(0.8, 1.6)
-    sac_front, sac_back = line + back * (ligament + 1.0), line + back * (depth - 1.0)[:, None]
+    # At the sacrum the sac leaves the bodies, with fat between.
+    ahead = ligament + 1.0 + rng.uniform(0.2, 1.3) * size * np.interp(fine, [23.3, 25, 26, 27.5], [0, 3, 4.5, 2])
+    sac_front, sac_back = line + back * ahead[:, None], line + back * (depth - 1.0)[:, None]
     canvas.ribbon(line - back, line + back * (depth + 1)[:, None], FIBRE, (0, 1))
     canvas.ribbon(line + back * 1.0, line + back * depth[:, None], FAT, (0, 1))
     canvas.ribbon(sac_front, sac_back, CSF, (0, 1))
@@ -175,7 +177,7 @@ def _bodies_and_discs(rng, canvas, tips, tangent, size):
         * np.where(worn, rng.uniform(0.35, 0.8, len(tips)), rng.uniform(0.85, 1.15, len(tips)))
     )
     height[26:] = size * np.array([3.0, 1.6, 1.4, 1.2, 1.5, 1.2, 1.2, 1.2])[: len(tips) - 26]
-    height[26] *= rng.uniform(0.4, 2.0)  # a large rest of S1-S2 is easily taken for L5-S1
+    height[26] *= rng.uniform(0.35, 1.7)  # a large rest of S1-S2 is easily taken for L5-S1
     depth = size * at(DEPTH, np.arange(len(tips))) * rng.uniform(0.93, 1.07)
     depth[26:] = size * np.array([24, 18, 14, 11, 9, 7, 6, 5])[: len(tips) - 26]
     for level in range(2, len(tips) - 1):
