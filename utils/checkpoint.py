@@ -9,7 +9,10 @@ flags), ``version`` (of the code), ``digest`` (of all the rest) and, in ``last.p
 """
 
 import hashlib
+import io
 import pickle
+import struct
+import zipfile
 from pathlib import Path
 
 import torch
@@ -20,13 +23,21 @@ from utils.files import UserError, replace_file
 from utils.released import import_released
 
 FORMAT = 1
+NEEDED = ("model", "state_dict", "levels", "resolution", "output", "prior", "args")
+DAMAGED = (
+    pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError,
+    MemoryError, OverflowError, AssertionError, struct.error, zipfile.BadZipFile,
+)  # fmt: skip
 SHIPPED = Path(__file__).parents[1] / "weights" / "spine.pt"
 
 
 def save_checkpoint(path, checkpoint):
-    """Write a checkpoint whole, with its digest."""
+    """Write a checkpoint whole, with its digest; equal contents give equal bytes."""
+    # By way of memory: torch tells a full disk by an error of its own, and puts the file's name into the file.
+    content = io.BytesIO()
+    torch.save({**checkpoint, "digest": digest_of(checkpoint)}, content)
     with replace_file(path) as temporary:
-        torch.save({**checkpoint, "digest": digest_of(checkpoint)}, temporary)
+        temporary.write_bytes(content.getbuffer())
 
 
 def digest_of(checkpoint):
@@ -79,14 +90,17 @@ def load_checkpoint(path):
         )
     try:
         checkpoint = torch.load(file, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+    except OSError as error:
+        raise UserError(f"{file} cannot be read ({error.strerror or error}): name another one") from None
+    except DAMAGED as error:
         reason = (
             "it holds more than tensors and plain values" if "eights" in str(error) else "it is damaged or cut short"
         )
         raise UserError(f"{file} is no checkpoint that can be read safely ({reason}): name another one") from None
     if isinstance(checkpoint, dict) and "model_weights" in checkpoint:
         return _from_released(checkpoint, file)
-    if not isinstance(checkpoint, dict) or checkpoint.get("format") != FORMAT:
+    ours = isinstance(checkpoint, dict) and checkpoint.get("format") == FORMAT
+    if not ours or not all(key in checkpoint for key in NEEDED):
         raise UserError(f"{file} is not a checkpoint of train.py nor of the released code: name another one")
     digest = digest_of(checkpoint)
     if checkpoint.setdefault("digest", digest) != digest:

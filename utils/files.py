@@ -101,9 +101,9 @@ def _lives(process):
 
 
 def save_text(path, text):
-    """Write a text file whole."""
+    """Write a text file whole, in UTF-8; names of files that are not in it keep their bytes."""
     with replace_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="surrogateescape", newline="")
 
 
 def save_json(path, value):
@@ -129,21 +129,27 @@ def save_npz(path, **arrays):
     ``numpy.savez`` stores the time of writing; here every member is dated 1980, so that the same data
     gives the same file. Readable with ``numpy.load(path, allow_pickle=False)``.
     """
-    with (
-        replace_file(path) as temporary,
-        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
-    ):
+    content = io.BytesIO()  # an archive on a full disk would complain a second time when it is closed
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for key, array in arrays.items():
             buffer = io.BytesIO()
             np.lib.format.write_array(buffer, np.asarray(array), allow_pickle=False)
             archive.writestr(zipfile.ZipInfo(f"{key}.npy"), buffer.getvalue(), zipfile.ZIP_DEFLATED)
+    with replace_file(path) as temporary:
+        temporary.write_bytes(content.getbuffer())
 
 
 def run(main):
-    """Call a script's ``main``; a user's mistake becomes one line and exit status 2."""
+    """Call a script's ``main``; a user's mistake, or a file that is gone, becomes one line and exit status 2."""
+    with contextlib.suppress(AttributeError):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be text
     try:
         sys.exit(main())
-    except UserError as error:
+    except (UserError, OSError) as error:
+        if isinstance(error, OSError):
+            if error.filename is None:
+                raise
+            error = f"{error.filename} cannot be used ({error.strerror}): it was removed, or may not be read or written"
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:

@@ -39,7 +39,7 @@ class Progress:
                 try:
                     key, result = json.loads(line)
                     self.results[key] = result
-                except ValueError:
+                except (ValueError, TypeError):
                     pass  # cut short by the end of that run
         with cannot_be_written(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -59,4 +59,5 @@ class Progress:
     def finish(self):
         """Tell that the whole job is done."""
         self.file.close()
-        self.path.unlink()
+        with cannot_be_written(self.path):
+            self.path.unlink()
