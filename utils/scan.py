@@ -6,6 +6,7 @@ both.
 """
 
 import gzip
+import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,10 @@ from utils.plane import Plane
 
 SLAB_MM = 6.0  # about the six middle slices of 1 mm that the published method averages
 MAX_VOXELS = 2**27  # half a GB as float32
+LONGEST_HEADER = 2**26  # bytes before the voxels; extensions, which hold notes, are read whole
+ENDINGS = (".nii", ".nii.gz", ".img", ".hdr")
+# By a header's length, which tells NIfTI-1 from NIfTI-2: type and place of vox_offset, pixdim[1:4] and sform_code.
+FIELDS = {348: (("f", 108), ("3f", 80), ("h", 254)), 540: (("q", 168), ("3d", 112), ("i", 348))}
 LARGEST_MM = 3000.0  # no person is longer
 NEAR_INTEGER = 0.05
 ONE_DISC_MM = 3.0
@@ -47,13 +52,19 @@ class Scan:
 def _load(path, max_voxels):
     """Read a 3D NIfTI file into an array and its affine, or say in a `ScanError` why not."""
     path = Path(path)
-    _check_content(path)
+    if not path.name.lower().endswith(ENDINGS):
+        raise ScanError("its name does not end in .nii or .nii.gz: convert it to NIfTI")
     try:
+        _check_content(path)
+        _check_header(path)
         image = nibabel.load(path)
         if not isinstance(image, nibabel.nifti1.Nifti1Pair):
             raise ScanError(f"it is a {type(image).__name__.removesuffix('Image')} file: convert it to NIfTI")
         if np.prod(image.shape, dtype=float) > max_voxels:
             raise ScanError(f"it claims {'x'.join(map(str, image.shape))} voxels, more than --max-voxels allows")
+        dtype = image.get_data_dtype()
+        if dtype.kind not in "iuf":
+            raise ScanError(f"its voxels are {dtype}, not plain numbers")
         if len(image.shape) == 4 and image.shape[3] == 1:
             image = image.slicer[..., 0]
         if len(image.shape) != 3:
@@ -69,19 +80,40 @@ def _load(path, max_voxels):
         raise ScanError("it is not a NIfTI file") from None
     except nibabel.spatialimages.HeaderDataError as error:
         raise ScanError(f"its header is damaged ({error})") from None
-    except (EOFError, OSError, OverflowError, zlib.error, gzip.BadGzipFile, ValueError) as error:
-        if isinstance(error, ScanError):
-            raise
+    except ScanError:
+        raise
+    except PermissionError:
+        raise ScanError("it may not be read (permission denied)") from None
+    except (EOFError, OSError, OverflowError, zlib.error, gzip.BadGzipFile, ValueError):
         raise ScanError("it is damaged or cut short") from None
-    if data.dtype.kind not in "iuf":
-        raise ScanError(f"its voxels are {data.dtype}, not plain numbers")
     return data, affine
+
+
+def _check_header(path):
+    """Refuse what nibabel would believe: voxels of no size, and a header so long that reading it takes for ever."""
+    try:
+        with nibabel.openers.ImageOpener(path) as stream:
+            head = stream.read(352).ljust(352, b"\0")
+    except gzip.BadGzipFile:
+        raise ScanError("it is not a NIfTI file") from None
+    for order in "<>":
+        (kind,) = struct.unpack_from(f"{order}i", head)
+        if kind in FIELDS:
+            offset, *sizes, sform = (
+                value for code, place in FIELDS[kind] for value in struct.unpack_from(order + code, head, place)
+            )
+            if offset > LONGEST_HEADER:
+                raise ScanError("its header claims that its voxels begin far behind it: it is damaged")
+            if sform == 0 and 0 in sizes:
+                raise ScanError("its header says that its voxels have no size: it has no place in the world")
 
 
 def _check_content(path):
     """Tell apart a missing file, and the placeholder of one that git-annex has not fetched."""
     if path.is_symlink() and not path.exists():
-        raise ScanError(f"its content is not fetched: run `git annex get {path.name}` in its folder")
+        if "annex" in str(path.readlink()):
+            raise ScanError(f"its content is not fetched: run `git annex get {path.name}` in its folder")
+        raise ScanError("it is a link to nothing: mend the link, or name the file itself")
     if not path.is_file():
         raise ScanError("the file is missing")
     if path.stat().st_size < 1024:
