@@ -131,10 +131,13 @@ class Labelling:
         labels, sidecar, picture = outputs(job)
         try:
             told = json.loads(sidecar.read_text())
-            newer = sidecar.stat().st_mtime >= job.image.stat().st_mtime
-        except (OSError, ValueError):
+            image = job.image.stat()
+            # A copy may bring an old date of its contents along, but not of its own coming.
+            newer = sidecar.stat().st_mtime >= max(image.st_mtime, image.st_ctime)
+            made = told.get("GeneratedBy"), told.get("Model"), told.get("Sources")
+        except (OSError, ValueError, AttributeError):
             return False
-        same = (told.get("GeneratedBy"), told.get("Model"), told.get("Sources")) == (
+        same = made == (
             self.made_by, self.model, [job.image.name],
         )  # fmt: skip
         whole = labels.exists() and picture.exists() and Report(self.report.folder).recall(texts_of(job))

@@ -9,7 +9,6 @@ import contextlib
 import csv
 import io
 import json
-import shutil
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
@@ -150,11 +149,14 @@ def read_split_file(path):
         content = json.loads(path.read_text(encoding="utf-8"))
         split_of = {}
         for split in SPLITS:
-            for person in content.get(split, []):
+            persons = content.get(split, [])
+            if not isinstance(persons, list):
+                raise ValueError
+            for person in map(str, persons):
                 if person in split_of:
                     raise UserError(f"{path} names {person} twice: keep one of the two")
-                split_of[str(person)] = split
-    except (OSError, ValueError, AttributeError, TypeError):
+                split_of[person] = split
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
         raise UserError(f'{path} is no split: write JSON like {{"train": ["sub-01"], "val": [], "test": []}}') from None
     strange = set(content) - set(SPLITS)
     if strange:
@@ -312,7 +314,8 @@ def prepare_all(scans, sources, settings, jobs, progress):
 
 def is_done(result, folder):
     """Tell whether a scan was found unusable, or its slice is there."""
-    return isinstance(result, str) or (result is not None and (folder / result["file"]).is_file())
+    made = isinstance(result, dict) and set(SAMPLE_COLUMNS) - {"split"} <= set(result)
+    return isinstance(result, str) or (made and (folder / str(result["file"])).is_file())
 
 
 def write(args, rows, listed):
@@ -330,9 +333,10 @@ def write(args, rows, listed):
             preview([(sample, heatmaps_of(sample, args.levels, args.sigma)) for sample in shown], sheet, title)
         else:
             sheet.unlink(missing_ok=True)
-    if (args.data / "participants.tsv").is_file():
+    with contextlib.suppress(OSError):  # a table that is not there, or that was told when it could not be read
+        table = (args.data / "participants.tsv").read_bytes()
         with replace_file(args.out / "participants.tsv") as copy:
-            shutil.copyfile(args.data / "participants.tsv", copy)
+            copy.write_bytes(table)
     save_table(args.out / "samples.tsv", SAMPLE_COLUMNS, rows)
     save_json(args.out / "summary.json", summary)
     print_counts(summary)

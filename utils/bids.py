@@ -2,6 +2,7 @@
 
 import csv
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,7 +41,8 @@ def find_scans(root, contrasts=("T1w", "T2w")):
     """List the images of a tree, in the order of their names.
 
     Only ``root/sub-*/[ses-*/]anat`` is looked at: neither ``sourcedata`` beside it, which holds the same
-    scans before preprocessing, nor derivatives. A link whose target is not there counts as a file.
+    scans before preprocessing, nor derivatives. A link whose target is not there counts as a file; a folder
+    that may not be read is told on stderr.
 
     Parameters
     ----------
@@ -53,13 +55,25 @@ def find_scans(root, contrasts=("T1w", "T2w")):
     """
     root = Path(root)
     found = []
-    for pattern in ("sub-*/anat/sub-*.nii*", "sub-*/ses-*/anat/sub-*.nii*"):
-        for image in root.glob(pattern):
-            parts = ENTITIES.match(image.name)
-            if parts and parts[4] in contrasts:
-                name = image.name.removesuffix(".gz").removesuffix(".nii")
-                found.append(ScanFile(name, parts[1], parts[4], image, _label_of(root, image, name)))
+    for person in _inside(root, "sub-"):
+        for folder in (person, *_inside(person, "ses-")):
+            for image in _inside(folder / "anat", "sub-"):
+                parts = ENTITIES.match(image.name)
+                if parts and parts[4] in contrasts:
+                    name = image.name.removesuffix(".gz").removesuffix(".nii")
+                    found.append(ScanFile(name, parts[1], parts[4], image, _label_of(root, image, name)))
     return sorted(found, key=lambda scan: scan.name)
+
+
+def _inside(folder, beginning):
+    """Return what a folder holds under names that begin so; nothing where there is no such folder."""
+    try:
+        return [path for path in folder.iterdir() if path.name.startswith(beginning)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        print(f"warning: {folder} cannot be read ({error.strerror}) and is left out", file=sys.stderr)
+        return []
 
 
 def _label_of(root, image, name):
@@ -79,14 +93,23 @@ def participants(root):
     Returns
     -------
     dict
-        Person to a dict of columns; empty where there is no such table, or one that cannot be read.
+        Person to a dict of texts by column; empty where there is no such table, or one that cannot be read, which
+        is told on stderr.
     """
+    path = Path(root) / "participants.tsv"
     try:
-        with open(Path(root) / "participants.tsv", newline="", encoding="utf-8", errors="replace") as table:
-            rows = list(csv.DictReader(table, delimiter="\t"))
-    except (OSError, csv.Error):
+        with open(path, newline="", encoding="utf-8-sig", errors="replace") as table:
+            reader = csv.DictReader(table, delimiter="\t", restval="")
+            people = {row["participant_id"]: row for row in reader if row.get("participant_id")}
+            reason = None if people else "it names nobody under participant_id"
+    except FileNotFoundError:
         return {}
-    return {row["participant_id"]: row for row in rows if row.get("participant_id")}
+    except (OSError, csv.Error) as error:
+        people, reason = {}, getattr(error, "strerror", None) or error
+    if reason:
+        print(f"warning: {path} is not used ({reason}): sources, and persons scanned twice, are not known",
+              file=sys.stderr)  # fmt: skip
+    return people
 
 
 def read_names(path):

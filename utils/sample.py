@@ -14,6 +14,7 @@ from utils.files import UserError, save_npz
 from utils.plane import Plane
 
 PRESENT, OUTSIDE, UNKNOWN = 1, 0, -1
+NEEDED = ("file", "name", "split")  # columns of samples.tsv that are read
 IN_SLAB_MM, BESIDE_MM = 5.0, 14.0  # a disc's tip is a few mm wide, and its label as much off
 MARGIN_MM = 10.0  # a likely place is trusted to lie outside once it is that far out
 
@@ -177,7 +178,8 @@ def load_sample(path):
                           states=stored["states"], across=stored["across"].astype(float), plane=plane,
                           slabs=stored["slabs"], offsets=stored["offsets"])  # fmt: skip
     # RuntimeError: a member that says that it is encrypted, or packed in a way that is not known.
-    except (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error):
+    except (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, MemoryError, OverflowError,
+            zipfile.BadZipFile, zlib.error):  # fmt: skip
         raise UserError(f"{path} is no prepared sample: run prepare_spinegeneric.py again") from None
 
 
@@ -190,9 +192,17 @@ def load_summary(folder):
         If the folder holds no prepared data set.
     """
     try:
-        return json.loads((Path(folder) / "summary.json").read_text())
-    except (OSError, ValueError):
-        raise UserError(f"{folder} holds no prepared data: run prepare_spinegeneric.py --out {folder} first") from None
+        summary = json.loads((Path(folder) / "summary.json").read_text(encoding="utf-8"))
+        known = [isinstance(level, int) and FIRST <= level <= LAST for level in summary["levels"]]
+        if not (known and all(known) and 0 < summary["resolution"] < np.inf and 0 < summary["sigma"] < np.inf):
+            raise ValueError
+        return summary
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        raise _not_prepared(folder) from None
+
+
+def _not_prepared(folder):
+    return UserError(f"{folder} holds no prepared data: run prepare_spinegeneric.py --out {folder} first")
 
 
 def load_table(folder):
@@ -204,10 +214,15 @@ def load_table(folder):
         If the folder holds no prepared data set.
     """
     try:
-        with open(Path(folder) / "samples.tsv", newline="", encoding="utf-8") as table:
-            return list(csv.DictReader(table, delimiter="\t"))
-    except OSError:
-        raise UserError(f"{folder} holds no prepared data: run prepare_spinegeneric.py --out {folder} first") from None
+        path = Path(folder) / "samples.tsv"
+        with open(path, newline="", encoding="utf-8", errors="surrogateescape") as table:
+            rows = list(csv.DictReader(table, delimiter="\t", restval=""))
+    except (OSError, csv.Error):
+        raise _not_prepared(folder) from None
+    if any(not row.get(column) for row in rows for column in NEEDED):
+        lacking = ", ".join(NEEDED)
+        raise UserError(f"{path} is damaged (a row lacks one of {lacking}): run prepare_spinegeneric.py again")
+    return rows
 
 
 def load_split(folder, split):
