@@ -11,6 +11,7 @@ from pathlib import Path
 import matplotlib
 
 matplotlib.use("Agg")
+matplotlib.rcParams["text.parse_math"] = False  # a name with dollars in it is no formula
 
 import matplotlib.patheffects as effects  # noqa: E402
 import matplotlib.pyplot as plt  # noqa: E402
@@ -60,8 +61,13 @@ def dark_panels(rows, columns, size, title=None, broad=1.0):
     for axis in axes.flat:
         axis.set_axis_off()
     if title:
-        figure.suptitle(title, color=INK, fontsize=11)
+        figure.suptitle(drawable(title), color=INK, fontsize=11)
     return figure, axes
+
+
+def drawable(text):
+    """Return a text without what no font can draw: names of files may hold bytes that are no text."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def show_slice(axis, image, spacing, title=None):
@@ -82,7 +88,7 @@ def frame(axis, shape, spacing, title=None):
     for text, column, align in (("A", 0.02 * height, "left"), ("P", width - 1 - 0.02 * height, "right")):
         axis.text(column, 0.5 * height, text, color=INK, fontsize=7.5, va="center", ha=align, path_effects=OUTLINE)
     if title:
-        axis.set_title(title, color=INK, fontsize=8, pad=3, loc="left")
+        axis.set_title(drawable(title), color=INK, fontsize=8, pad=3, loc="left")
     axis.set_xlim(-0.5, width - 0.5)
     axis.set_ylim(height - 0.5, -0.5)
 
