@@ -24,6 +24,7 @@ from utils.metrics import NEAR_MM
 TEMPLATES = Path(__file__).parent / "templates"
 FILES = "report_files"
 LOW = 0.5  # a confidence below it is flagged
+LOW_MEDIAN = 0.8  # so is a scan whose median is below this: upside down, real scans reached 0.75, the right way up 0.91
 CLOSE = 2.0  # so is a chain whose margin to the shifted one is below this
 NAME_GAP = 0.036  # of a slice's height, between names
 PARTS = ("report.css", "scan.js", "report.js")
@@ -34,7 +35,7 @@ MEANINGS = {
     "missed": "a true disc has no prediction",
     "extra": "a disc was found that is known to be outside of the view",
     "no disc": "nothing was found",
-    "low confidence": f"a disc has a confidence below {100 * LOW:.0f} %",
+    "low confidence": f"a confidence is below {100 * LOW:.0f} %, or half of them are below {100 * LOW_MEDIAN:.0f} %",
     "level unsure": "the same chain one level off fits nearly as well",
 }
 
@@ -193,7 +194,7 @@ def flags_of(prediction, rows=()):
         flags.append("extra")
     if len(prediction.levels) == 0:
         flags.append("no disc")
-    elif prediction.confidence.min() < LOW:
+    elif prediction.confidence.min() < LOW or np.median(prediction.confidence) < LOW_MEDIAN:
         flags.append("low confidence")
     if len(prediction.levels) and prediction.margin < CLOSE:
         flags.append("level unsure")
