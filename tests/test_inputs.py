@@ -1,6 +1,9 @@
 """What predict.py says of files of every kind: right labels, or one reason, and never a traceback."""
 
 import gzip
+import os
+import resource
+import time
 
 import nibabel
 import numpy as np
@@ -84,6 +87,7 @@ def disagreeing():
         pytest.param(lambda: image_of(affine=np.diag([0.05] * 3 + [1])), id="voxels-of-0.05-mm"),
         pytest.param(lambda: image_of(affine=np.diag([10.0] * 3 + [1])), id="voxels-of-10-mm"),
         pytest.param(lambda: image_of(affine=np.diag([-1.0, 1, 1, 1])), id="left-handed"),
+        pytest.param(lambda: image_of(affine=np.diag([-1.0, -1, -1, 1])), id="negative-affine"),
         pytest.param(lambda: image_of(affine=turned(45)), id="oblique-by-45-degrees"),
         pytest.param(lambda: image_of(-volume().astype(np.float32) - 1), id="all-negative"),
     ],
@@ -92,7 +96,11 @@ def test_good_scans_of_unusual_kinds_are_labelled(make, label, tmp_path):
     nibabel.save(make(), tmp_path / "scan.nii.gz")
     status, said, out = label("scan.nii.gz")
     assert (status, said.count("not labelled")) == (0, 0)
+    content = (out / "scan_label-discs_dlabel.nii.gz").read_bytes()
     labels, scan = nibabel.load(out / "scan_label-discs_dlabel.nii.gz"), nibabel.load(tmp_path / "scan.nii.gz")
+    (out / "scan_label-discs_dlabel.nii.gz").unlink()
+    assert label("scan.nii.gz")[0] == 0
+    assert (out / "scan_label-discs_dlabel.nii.gz").read_bytes() == content
     np.testing.assert_allclose(labels.affine, scan.affine, atol=1e-4)
     (voxel,) = np.argwhere(np.asarray(labels.dataobj) == 25)
     middle = (np.array(scan.shape[:3]) - 1) / 2
@@ -143,16 +151,48 @@ def test_a_scan_without_a_place_in_the_world_is_refused(value, label, tmp_path):
     assert status == 1 and "no place in the world" in said
 
 
-def claims(shape):
+@pytest.mark.parametrize(("size", "status"), [(-1.0, 0), (0.0, 1), (np.nan, 1)])
+def test_sizes_of_voxels_that_cannot_be(size, status, label, tmp_path):
+    """Where only the quaternion gives the place: NIfTI ignores a sign, and no size is none."""
+    image = image_of()
+    image.set_sform(None, 0)
+    image.set_qform(np.eye(4), 1)
+    content = bytearray(image.to_bytes())
+    content[80:92] = np.full(3, size, "<f4").tobytes()  # pixdim
+    (tmp_path / "scan.nii").write_bytes(content)
+    got, said, out = label("scan.nii")
+    assert got == status and ("no place in the world" in said) == bool(status)
+    if not status:
+        np.testing.assert_array_equal(nibabel.load(out / "scan_label-discs_dlabel.nii.gz").affine, np.eye(4))
+
+
+def claims(shape, offset=352):
     header = nibabel.Nifti1Header()
     header.set_data_shape(shape)
-    return header.binaryblock + bytes(4)
+    content = bytearray(header.binaryblock + bytes(4))
+    content[108:112] = np.float32(offset).tobytes()
+    return bytes(content)
+
+
+def test_a_bomb_is_never_inflated(label, tmp_path):
+    """A thousandth of 400 MB: behind a small scan it is not looked at, before the voxels it is refused."""
+    nothing = gzip.compress(bytes(10**8)) * 4
+    (tmp_path / "behind.nii.gz").write_bytes(gzip.compress(image_of().to_bytes()) + nothing)
+    (tmp_path / "before.nii.gz").write_bytes(gzip.compress(claims((20, 40, 50), 4e8)) + nothing)
+    began, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    status, said, out = label("behind.nii.gz", "before.nii.gz")
+    assert status == 1 and "before.nii.gz: its header claims" in said
+    assert (out / "behind_label-discs_dlabel.nii.gz").exists()
+    assert time.process_time() - began < 10
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2e5  # in KB
 
 
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
         ("a.nii", b"no scan at all", "not a NIfTI"),
+        ("a.nii", b"", "not a NIfTI"),
+        ("a.png", b"a picture", "does not end in .nii"),
         ("a.nii.gz", b"", "not a NIfTI"),
         ("a.nii.gz", b"no gzip", "not a NIfTI"),
         ("a.nii.gz", gzip.compress(claims((30000, 30000, 30000)) + bytes(10**6)), "--max-voxels"),
@@ -178,17 +218,50 @@ def test_other_formats_truncated_files_and_links_are_refused(label, tmp_path):
     )
     assert status == 1 and set(reasons) == set(names)
     assert "Analyze" in reasons["pair.img"] and "cut short" in reasons["cut.nii.gz"]
-    assert "not fetched" in reasons["dangling.nii.gz"] and "missing" in reasons["gone.nii.gz"]
+    assert all("a link to nothing" in reasons[f"{name}.nii.gz"] for name in ("dangling", "circle"))
+    assert "missing" in reasons["gone.nii.gz"]
 
 
 @pytest.mark.parametrize(
-    "name", ["a b", 'it\'s "quoted"', "two\nlines", "Wirbelsäule 脊柱", "-dash", "<img src=x>", "n" * 220]
+    "name", ["a b", 'it\'s "quoted"', "two\nlines", "Wirbelsäule 脊柱", "-dash", "<img src=x>", "a$_$b", "n" * 220]
 )
 def test_names_of_any_kind(name, label, tmp_path):
     nibabel.save(image_of(), tmp_path / f"{name}.nii.gz")
     status, _, out = label(f"./{name}.nii.gz")
     assert status == 0
     assert (out / f"{name}_label-discs_dlabel.nii.gz").is_file()
+
+
+def test_a_leading_dash_stands_behind_two_others(label, tmp_path):
+    nibabel.save(image_of(), tmp_path / "-dash.nii.gz")
+    status = predict.main(["--weights", "one", "--out", str(tmp_path / "out"), "--", "-dash.nii.gz"])
+    assert status == 0 and (tmp_path / "out" / "-dash_label-discs_dlabel.nii.gz").is_file()
+
+
+def test_a_path_of_more_than_250_characters(label, tmp_path):
+    scan = tmp_path / ("f" * 120) / ("g" * 120) / f"{'n' * 60}.nii.gz"
+    scan.parent.mkdir(parents=True)
+    nibabel.save(image_of(), scan)
+    assert len(str(scan)) > 250 and label(scan)[0] == 0
+
+
+def test_a_name_that_is_no_text(label, tmp_path):
+    """Latin-1 from an old disk."""
+    name = os.fsdecode(b"caf\xe9")
+    nibabel.save(image_of(), tmp_path / f"{name}.nii.gz")
+    assert label(f"{name}.nii.gz")[0] == 0
+    assert (tmp_path / "out" / f"{name}_label-discs_dlabel.nii.gz").is_file()
+    assert b"caf\xe9" in (tmp_path / "out" / "discs.csv").read_bytes()
+
+
+def test_a_scan_that_took_the_place_of_another_is_labelled_though_it_is_older(label, tmp_path):
+    nibabel.save(image_of(), tmp_path / "scan.nii.gz")
+    assert label("scan.nii.gz")[0] == 0
+    nibabel.save(image_of(volume((20, 60, 70))), tmp_path / "other.nii.gz")
+    os.utime(tmp_path / "other.nii.gz", (0, 0))
+    os.replace(tmp_path / "other.nii.gz", tmp_path / "scan.nii.gz")
+    _, _, out = label("scan.nii.gz")
+    assert nibabel.load(out / "scan_label-discs_dlabel.nii.gz").shape == (20, 60, 70)
 
 
 def test_a_name_without_room_for_an_ending_is_a_reason_and_no_crash(label, tmp_path):

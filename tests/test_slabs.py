@@ -5,8 +5,11 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+import torch
 from test_sample import lumbar
 
+from models import build_model
+from utils.labeller import Labeller
 from utils.lateral import lateral_positions
 from utils.sample import OUTSIDE, PRESENT, UNKNOWN
 from utils.scan import Scan, sagittal, slab_offsets
@@ -67,3 +70,19 @@ def test_any_number_of_discs_has_a_position():
     # Two discs lie on a line of their own: the mean, by evidence.
     np.testing.assert_allclose(lateral_positions([[0, 0, 0.5], [0, 1, 0]], offsets, [10, 40]), [2, 2], atol=1e-3)
     assert np.isfinite(lateral_positions(np.zeros((4, 3)), offsets, [1, 2, 3, 4])).all()
+
+
+@pytest.mark.parametrize("name", ["hourglass_attention", "unet"])
+def test_large_scans_are_looked_at_in_several_passes_with_the_same_result(name, monkeypatch):
+    model = {"name": name, "levels": 2, "stacks": 1, "blocks": 1, "features": 8, "in_channels": 1}
+    torch.manual_seed(0)
+    state = {"model": model, "state_dict": build_model(**model).state_dict(), "levels": [24, 25], "resolution": 1.0,
+             "output": "logits", "prior": None, "args": {"amp": False}}  # fmt: skip
+    labeller = Labeller(state, "nowhere", torch.device("cpu"))
+    slabs = np.random.default_rng(0).random((5, 100, 70)).astype(np.float32)
+    whole = labeller.heatmaps(slabs)
+    monkeypatch.setattr("utils.labeller.MOST_PIXELS", 2 * 128 * 128)
+    for one, other in zip(whole, labeller.heatmaps(slabs), strict=True):
+        assert (one is None) == (other is None)
+        if one is not None:
+            np.testing.assert_allclose(one, other, atol=1e-5)
