@@ -4,7 +4,7 @@ ENV := .venv
 RUN := $(ENV)/bin/python
 DEMO := output/demo
 
-.PHONY: install demo test test-browser fuzz weights clean
+.PHONY: install demo test test-browser fuzz soak weights clean
 
 install: $(ENV)/installed
 
@@ -44,6 +44,10 @@ weights: install
 # 2,000 damaged files, where `make test` takes 200.
 fuzz: install
 	FUZZ_CASES=2000 $(RUN) -m pytest tests/fuzz
+
+# Kills each script at 30 random moments, where `make test` kills it at three.
+soak: install
+	SOAK_KILLS=30 $(RUN) -m pytest tests/soak
 
 # The page to look through, in a browser; needs Debian's chromium, and the right to install it.
 test-browser: install

@@ -12,7 +12,7 @@ from models import build_model
 from utils.checkpoint import FORMAT, save_checkpoint
 from utils.files import save_npz
 
-KINDS = ("nifti", "labels", "npz", "checkpoint", "split", "table")
+KINDS = ("nifti", "labels", "npz", "checkpoint", "split", "table", "samples", "summary", "progress")
 
 
 def original(kind):
@@ -28,6 +28,12 @@ def original(kind):
         return json.dumps({"train": ["sub-1", "sub-2"], "val": ["sub-3"], "test": ["sub-4"]}).encode()
     if kind == "table":
         return b"participant_id\tage\tsex\nsub-1\t30\tF\nsub-2\t40\tM\n"
+    if kind == "samples":
+        return b"file\tname\tperson\tsplit\nsamples/a.npz\ta\tsub-1\ttrain\nsamples/b.npz\tb\tsub-2\ttest\n"
+    if kind == "summary":
+        return json.dumps({"levels": [23, 24, 25], "resolution": 1.0, "sigma": 4.0, "seed": 0}).encode()
+    if kind == "progress":
+        return b'\n["0a1b", {"file": "samples/a.npz", "name": "a", "landmarks": 0}]\n["2c", "labels: empty"]\n'
     return _written(kind, rng)
 
 

@@ -1,20 +1,22 @@
 """The four scripts on small data, run in processes of their own that can be killed or made to fail."""
 
+import contextlib
 import hashlib
 import importlib
 import multiprocessing
-import os
+import resource
 import sys
 import time
 import traceback
+from pathlib import Path
 
+from utils import files
 from utils.checkpoint import digest_of, load_checkpoint
-from utils.files import run
 from utils.runs import holds_run
 
 SCRIPTS = ("prepare_spinegeneric", "train", "evaluate", "predict")
 NETWORK = ["--features", "16", "--stacks", "1", "--batch-size", "4", "--no-amp", "--device", "cpu", "--epochs", "3"]
-UNTIL = 300  # seconds that nothing here takes
+UNTIL = 1800  # seconds that nothing here takes, be the machine ever so busy
 
 # A server that has imported everything forks them: starting one takes no time, so that a kill meets it at work.
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -32,8 +34,18 @@ def flags_of(script, home, out):
     return [str(flag) for flag in flags[script]]
 
 
-def work(script, flags, said, fail_at, writes):
-    """Run a script as the shell does, on one thread; its ``fail_at``-th file cannot be put in its place."""
+def work(script, flags, said, out, full_at):
+    """Run a script as the shell does, on one thread; at the writing ``full_at`` there is no room for a byte.
+
+    Parameters
+    ----------
+    script, flags, said
+        What to run, and the file of what it says.
+    out : Path
+        Its output folder: the files written there are listed in ``out.writes``, in their order.
+    full_at : (str, int) or None
+        A file under ``out``, and which time it is written.
+    """
     sys.stdout = sys.stderr = open(said, "w")
     import torch
 
@@ -42,19 +54,26 @@ def work(script, flags, said, fail_at, writes):
     if script == "train":
         module.RECIPES["default"]["least_slices"] = 12
         importlib.import_module("utils.engine").CALIBRATION_VIEWS = 2
-    replace = os.replace
+    told, times = files.cannot_be_written, {}
 
-    def counted(*paths):
-        with writes.get_lock():
-            writes.value += 1
-            now = writes.value
-        if now == fail_at:
-            raise OSError(28, "No space left on device")
-        replace(*paths)
+    @contextlib.contextmanager
+    def listed(path):
+        name = str(Path(path).relative_to(out))
+        times[name] = times.get(name, 0) + 1
+        with told(path), open(f"{out}.writes", "a") as writes:
+            writes.write(f"{name}\n")
+            writes.flush()
+            before = resource.getrlimit(resource.RLIMIT_FSIZE)
+            if full_at == (name, times[name]):
+                resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+            try:
+                yield
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
-    os.replace = counted
+    files.cannot_be_written = listed
     try:
-        run(lambda: module.main(flags))
+        files.run(lambda: module.main(flags))
     except Exception:
         traceback.print_exc()
         sys.exit(99)
@@ -69,13 +88,14 @@ class Job:
     ----------
     script : str
     home, out : Path
-    fail_at : int
-        The file whose writing fails, counted from 1; 0 for none.
+    full_at : (str, int) or None
+        As for `work`.
     """
 
-    def __init__(self, script, home, out, fail_at=0):
-        self.said, self.writes = out.with_name(f"{out.name}.said"), CONTEXT.Value("i", 0)
-        arguments = (script, flags_of(script, home, out), str(self.said), fail_at, self.writes)
+    def __init__(self, script, home, out, full_at=None):
+        self.said, self.listed = (out.with_name(f"{out.name}.{ending}") for ending in ("said", "writes"))
+        self.listed.unlink(missing_ok=True)
+        arguments = (script, flags_of(script, home, out), str(self.said), out, full_at)
         self.process = CONTEXT.Process(target=work, args=arguments)
         self.began = time.perf_counter()
         self.process.start()
@@ -88,11 +108,11 @@ class Job:
 
 
 def whole(script, home, out):
-    """Run a script to its end; returns the seconds and the number of files that it put in their places."""
+    """Run a script to its end; returns the seconds, and the files that it wrote in their order."""
     job = Job(script, home, out)
     status, said, seconds = job.end()
     assert status == 0, said
-    return seconds, job.writes.value
+    return seconds, job.listed.read_text().splitlines()
 
 
 def end_state(script, out):
