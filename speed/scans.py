@@ -1,12 +1,13 @@
 """The speed of what reads scans: preparing them, and labelling a cohort."""
 
 import os
+import tempfile
 
 import nibabel
 import numpy as np
 
 import predict
-from prepare_spinegeneric import Settings, prepare_all, prepare_scan
+from prepare_spinegeneric import Settings, prepare_scan
 from speed.timing import Row, medians, most_memory, start
 from utils.bids import find_scans
 from utils.checkpoint import SHIPPED
@@ -14,13 +15,12 @@ from utils.discs import LEVELS
 from utils.labeller import load_labeller
 from utils.overlap import overlapped
 from utils.phantom import draw_anatomy
-from utils.progress import Progress
 from utils.report import Report
 from utils.sample import load_sample
 from utils.scan import MAX_VOXELS
 from utils.synthesis import choose_field_of_view, draw_volume
 
-MANY, FEW = 24, 3
+FEW, MANY = 16, 64  # scans to prepare
 COHORT = 6  # scans to label
 # All that predict.py does before it looks at scans, and all that prepare_spinegeneric.py does.
 READY = "import predict; predict.load_labeller(predict.SHIPPED)"
@@ -94,20 +94,22 @@ def preparation_rows(folder, repeats):
     mine, plain = medians([lambda: prepare_scan(scan, "", settings), read], repeats)
     yield Row("prepare a scan", mine, "nibabel reads its two files", plain, "0.67 or more")
 
-    def prepare(jobs):
-        progress = Progress(folder / "progress.jsonl")
-        prepare_all(scans, [""] * MANY, settings, jobs, progress)
-        progress.finish()
-
-    two, one = medians([lambda: prepare(2), lambda: prepare(1)], max(1, repeats // 2))
-    yield Row(f"prepare {MANY} scans, --jobs 2", two, "--jobs 1", one, "1.7 or more")
-
     make_tree(folder / "few", FEW)
-    memory = {}
-    for tree in ("few", "many"):
-        memory[tree] = most_memory(PREPARE, "--data", folder / tree, "--out", folder / f"prepared_{tree}")
-    yield Row(f"memory, preparing {MANY} scans", memory["many"], f"{FEW} scans", memory["few"],
-              f"0.8 or more: no volume is kept; one is {volume_mb(scan.image):.0f} MB", "MB")  # fmt: skip
+
+    def prepare(tree, jobs=1):
+        out = tempfile.mkdtemp(dir=folder)  # one that was prepared before would be left as it is
+        # A preview of the same size, however many scans there are.
+        return PREPARE, "--data", folder / tree, "--out", out, "--jobs", jobs, "--split", 1, 0, 0
+
+    commands = [prepare, lambda tree: prepare(tree, jobs=2)]
+    works = [lambda c=command, t=tree: start(*c(t)) for command in commands for tree in ("few", "many")]
+    one_few, one_many, two_few, two_many = medians(works, max(1, repeats // 2))
+    one, two = ((many - few) / (MANY - FEW) for few, many in ((one_few, one_many), (two_few, two_many)))
+    yield Row("prepare one scan more, --jobs 2", two, "--jobs 1", one, "1.7 or more")
+
+    few, many = (most_memory(*prepare(tree)) for tree in ("few", "many"))
+    yield Row(f"memory, preparing {MANY} scans", many, f"{FEW} scans", few,
+              f"about 1: no volume is kept; one has {volume_mb(scan.image):.0f} MB", "MB")  # fmt: skip
 
 
 def volume_mb(path):

@@ -49,8 +49,14 @@ class Row:
 
     def __str__(self):
         """Return the row of the table."""
-        other = [f"{self.other:.4g}", f"{self.ratio:.2f}"] if self.beside else ["", ""]
-        return "| " + " | ".join([self.stage, f"{self.value:.4g} {self.unit}", self.beside, *other, self.target]) + " |"
+        other = [short(self.other), f"{self.ratio:.2f}"] if self.beside else ["", ""]
+        cells = [self.stage, f"{short(self.value)} {self.unit}", self.beside, *other, self.target]
+        return f"| {' | '.join(cells)} |"
+
+
+def short(value):
+    """Return a number with three digits, or all those before the point."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 HEAD = "| stage | takes | beside | takes | ratio | target |\n|---|---|---|---|---|---|"

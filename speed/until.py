@@ -4,14 +4,10 @@ import json
 import subprocess
 import sys
 import time
-from pathlib import Path
 
-import make_phantom
-import prepare_spinegeneric
-from speed.timing import Row
+from speed.timing import ROOT, Row, start
 from utils.recipes import RECIPES
 
-ROOT = Path(__file__).parents[1]
 PEOPLE = 40  # synthetic ones: 30 to train on, 4 for validation
 EPOCHS = 200  # after which it is given up
 
@@ -49,8 +45,9 @@ def reached(log, error):
 
 def row(error, folder, device):
     """Measure both recipes on the same prepared synthetic people."""
-    make_phantom.main(["--subjects", str(PEOPLE), "--out", str(folder / "tree"), "--jobs", "2"])
-    prepare_spinegeneric.main(["--data", str(folder / "tree"), "--out", str(folder / "data"), "--jobs", "2"])
+    script = "import sys, {0}; {0}.main(sys.argv[1:])".format
+    start(script("make_phantom"), "--subjects", PEOPLE, "--out", folder / "tree", "--jobs", 2)
+    start(script("prepare_spinegeneric"), "--data", folder / "tree", "--out", folder / "data", "--jobs", 2)
     default, plain = (time_until(error, folder, recipe, device) for recipe in sorted(RECIPES))
     return Row(f"train until {100 * error:.0f} % of discs are wrong", default, "--recipe published", plain,
                "more than 1", "s")  # fmt: skip
