@@ -18,6 +18,7 @@ from tqdm import tqdm
 from utils import ranks
 from utils.bids import find_scans, read_names
 from utils.checkpoint import SHIPPED
+from utils.device import keep_memory
 from utils.discs import name
 from utils.figures import prediction_picture
 from utils.files import UserError, run, save_json, save_text, sweep
@@ -206,6 +207,7 @@ def main(argv=None):
     """Label scans, as the flags say; a scan that fails is listed, and the others go on."""
     args = build_parser().parse_args(argv)
     labeller = load_labeller(args.weights or SHIPPED, ranks.join(args.device))
+    keep_memory()
     jobs, first = list_jobs(args), ranks.rank() == 0
     if first:
         sweep(args.out)
