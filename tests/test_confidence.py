@@ -31,12 +31,14 @@ def test_a_few_right_discs_or_none_do_not_make_it_certain():
     assert none.threshold == 0.0 and none.weights.tolist() == [0, 1, 0, 0]
 
 
-def test_the_threshold_has_the_best_f1_score():
-    # Of 4 true discs 3 are found. F1 of the best 1, 2, 3, 4, 5 discs: 2/5, 4/6, 6/7, 6/8, 6/9.
+def test_the_threshold_has_the_best_f2_score():
+    # Of 4 true discs 3 are found. F2 of the best 1, 2, 3, 4, 5 discs: 5/17, 10/18, 15/19, 15/20, 15/21.
     confidence = np.array([0.9, 0.8, 0.6, 0.4, 0.1])
     assert best_threshold(confidence, [1, 1, 1, 0, 0], 4) == pytest.approx(0.5)
-    # With the wrong ones on top nothing is won by leaving discs out: 0, 2/6, 4/7.
+    # With the wrong ones on top nothing is won by leaving discs out: 0, 5/18, 10/19.
     assert best_threshold(confidence[:3], [0, 1, 1], 4) == 0.0
+    # Two wrong ones are worth a right one behind them: 15/19, 15/20, 15/21, 20/22, where F1 falls from 6/7 to 8/10.
+    assert best_threshold([0.9, 0.8, 0.7, 0.6, 0.5, 0.4], [1, 1, 1, 0, 0, 1], 4) == 0.0
     assert best_threshold([], [], 0) == 0.0
 
 

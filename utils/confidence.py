@@ -100,10 +100,14 @@ def fit(evidence, share, margin, right, n_true):
 
 
 def best_threshold(confidence, right, n_true):
-    """Return the threshold with the highest F1 score of the discs at or above it; the lowest one of equals."""
+    """Return the threshold with the highest F2 score of the discs at or above it; the lowest one of equals.
+
+    F2 counts a disc that is left out four times as much as a wrong one (van Rijsbergen 1979): an unsure disc that is
+    shown has its flag, and can be looked at; one that is not shown has to be found anew.
+    """
     order = np.argsort(-np.asarray(confidence), kind="stable")
     ordered, hits = np.asarray(confidence)[order], np.cumsum(np.asarray(right)[order])
-    score = 2 * hits / (np.arange(1, len(order) + 1) + n_true)
+    score = 5 * hits / (np.arange(1, len(order) + 1) + 4 * n_true)
     if len(order) == 0 or score.max() <= score[-1]:
         return 0.0
     last = len(score) - 1 - int(score[::-1].argmax())
