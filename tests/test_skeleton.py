@@ -114,9 +114,9 @@ def test_a_place_that_is_surely_a_disc_is_not_left_without_a_name():
         if index:
             torn[level][index - 1] = 0.64
     torn[LEVELS[-1]][-1] = 0.98
-    total = sum(torn.values())
+    evidence = np.stack(list(torn.values()), -1)
     named = {}
-    for told, doubt in (("doubt of each place", doubt_of(total)), ("the same for all", np.full(6, DOUBT))):
+    for told, doubt in (("doubt of each place", doubt_of(evidence)), ("the same for all", np.full(6, DOUBT))):
         candidates = [(spine, torn[level], doubt) for level in LEVELS]
         named[told] = search(candidates, LEVELS, learn_prior([]), (300, 200)).picks
     assert named["doubt of each place"] == dict(zip(LEVELS, range(6), strict=True))
@@ -124,7 +124,10 @@ def test_a_place_that_is_surely_a_disc_is_not_left_without_a_name():
 
 
 def test_the_doubt_of_a_place_is_what_its_evidence_leaves():
-    np.testing.assert_allclose(doubt_of([0.0, 0.5, 0.95, 0.999, 1.7]), [DOUBT, DOUBT, 0.05, LEAST_DOUBT, LEAST_DOUBT])
+    evidence = np.array([[0.0, 0.0], [0.3, 0.2], [0.35, 0.6], [0.9, 0.099], [0.9, 0.8]])
+    np.testing.assert_allclose(doubt_of(evidence), [DOUBT, DOUBT, 0.05, LEAST_DOUBT, LEAST_DOUBT])
+    # Noise has a little for every name, 1.44 in all, but none that is plain.
+    np.testing.assert_allclose(doubt_of(np.full((1, 24), 0.06)), [DOUBT])
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 0.0])
@@ -162,7 +165,8 @@ def test_the_margin_tells_a_chain_from_its_shifted_one():
     assert alike == pytest.approx(score - chain_score(spine, sure, certain, levels - 1, prior, extent))
     # Now they show a tenth for every other name: log(9) for each of four discs more.
     clear = shift_margin(spine, levels, {level: np.full(4, 0.1) for level in range(1, 26)}, score, prior, extent)
-    others = max(chain_score(spine, sure, certain, levels + step, prior, extent) for step in (-1, 1))
+    # None of these is plain: DOUBT stands for such places.
+    others = max(chain_score(spine, sure, np.full(4, DOUBT), levels + step, prior, extent) for step in (-1, 1))
     assert clear == pytest.approx(score - others + 4 * np.log(9))
     assert np.isnan(shift_margin(np.zeros((0, 2)), np.zeros(0, int), {}, 0.0, prior, extent))
 

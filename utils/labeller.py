@@ -122,10 +122,9 @@ class Labeller:
         highest = heatmaps.max(0)
         found = candidates(highest)
         extent = np.asarray(shape) * self.resolution
-        totals = [around(highest[None], points).sum((1, 2)) for points, _ in found]
         in_mm = [
-            (points * self.resolution, evidence, doubt_of(total))
-            for (points, evidence), total in zip(found, totals, strict=True)
+            (points * self.resolution, evidence, doubt_of(around(highest[None], points)[:, 0]))
+            for points, evidence in found
         ]
         chain = search(in_mm, self.levels, self.prior, extent) if self.searching else strongest(in_mm, self.levels)
         channels = [self.levels.index(level) for level in chain.picks]

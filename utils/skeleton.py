@@ -19,6 +19,7 @@ SIZES = np.array([0.65, 0.72, 0.8, 0.87, 0.94, 1.0, 1.07, 1.15, 1.24, 1.35])
 MOST_MISSING = 3  # levels that a chain may leave out between two of its discs
 DOUBT = 0.08  # evidence at which a place that may be nothing is as well left out as taken
 LEAST_DOUBT = 1e-3  # of a place that is surely a disc
+PLAIN = 0.25  # evidence of a name that noise does not reach
 LOOSENESS = 2.0  # of the prior's covariance: people differ more from those who taught it than these among themselves
 MISSING_PRICE = 2.0  # for each level left out between two discs
 END_PRICE = 1.0  # for ending where the next disc would still lie inside the slice
@@ -148,13 +149,15 @@ def _size_scores(sizes):
     return -0.5 * (np.log(sizes) / SIZE_SD) ** 2
 
 
-def doubt_of(total):
-    """Return the chance (...) that a place is no disc at all, from the sum (...) of its evidence for all levels.
+def doubt_of(evidence):
+    """Return the chance (N,) that a place is no disc at all, from its evidence (N, levels) for every level.
 
-    So a place where something surely is, though the network is torn between two names for it, is left out at a
-    high price: a chain that is one level off leaves the first or the last disc without a name.
+    It is what all names together leave of 1, if one of them is plain: noise has a little evidence for all. So a
+    place where something surely is, though the network is torn between two names for it, is left out at a high
+    price: a chain that is one level off leaves the first or the last disc without a name.
     """
-    return np.clip(1.0 - np.asarray(total, float), LEAST_DOUBT, DOUBT)
+    evidence = np.asarray(evidence, float)
+    return np.where(evidence.max(-1) >= PLAIN, np.clip(1.0 - evidence.sum(-1), LEAST_DOUBT, DOUBT), DOUBT)
 
 
 def _worth(evidence, doubt):
@@ -313,7 +316,7 @@ def shift_margin(points, levels, evidence, score, prior, extent, sizes=SIZES):
     """
     if len(levels) == 0:
         return float("nan")
-    shifted, doubt = [], doubt_of(sum(evidence.values()))
+    shifted, doubt = [], doubt_of(np.stack(list(evidence.values()), -1))
     for step in (-1, 1):
         # A disc that would get a level that the network does not know is left out.
         known = np.array([level + step in evidence for level in levels])
