@@ -1,6 +1,8 @@
 """Where there is no spine, or none as it should be, nothing is claimed with confidence."""
 
 
+from pathlib import Path
+
 import nibabel
 import numpy as np
 import pytest
@@ -11,10 +13,11 @@ from utils.checkpoint import SHIPPED
 from utils.labeller import load_labeller
 from utils.phantom import draw_anatomy
 from utils.report import flags_of
-from utils.scan import Scan, normalise, sagittal, slab_offsets
+from utils.scan import Scan, normalise, read_scan, sagittal, slab_offsets
 from utils.synthesis import choose_field_of_view, draw_volume
 
 SIZE = (5, 192, 192)
+REAL = Path(__file__).parents[2] / "shared" / "real"
 
 
 @pytest.fixture(scope="module")
@@ -105,3 +108,17 @@ def test_the_summary_says_so(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "1 of 1 scans labelled, 0 discs" in said and "look at these first: 1 without any disc" in said
     assert '"flags": ["no disc"]' in (tmp_path / "out" / "report.html").read_text()
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="real scans are not here")
+@pytest.mark.parametrize("person", ["sub-fcsVb2Img12/anat/sub-fcsVb2Img12_T2w", "sub-fcsVb3p16/anat/sub-fcsVb3p16_T1w"])
+def test_a_real_scan_that_is_turned_is_not_sure(person, labeller):
+    scan = read_scan(REAL / f"{person}.nii.gz")
+    slabs, offsets = cut(scan)
+    # Left to right becomes head to foot: what is cut as sagittal is axial.
+    axial = cut(Scan(scan.path, scan.data, scan.affine[[2, 1, 0, 3]]))
+    for turned in ((slabs[:, ::-1], offsets), (slabs[:, :, ::-1], offsets), axial):
+        found = labeller.label(np.ascontiguousarray(turned[0]), turned[1])
+        assert (found.confidence < 0.9).all()
+        assert set(flags_of(found)) & {"no disc", "low confidence", "level unsure"}
+    assert not flags_of(labeller.label(slabs, offsets))
