@@ -292,6 +292,7 @@ def main(argv=None):
     for row in rows:
         row["split"] = split_of[row["person"]]
     write(args, rows, listed)
+    sweep(args.out)  # processes of a run that was killed may have ended since
     progress.finish()
 
 
