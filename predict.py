@@ -20,7 +20,6 @@ from utils.bids import find_scans, read_names
 from utils.checkpoint import SHIPPED
 from utils.device import keep_memory
 from utils.discs import name
-from utils.figures import prediction_picture
 from utils.files import UserError, run, save_json, save_text, sweep
 from utils.labeller import load_labeller
 from utils.overlap import overlapped
@@ -55,7 +54,7 @@ def build_parser():
 
 
 def list_jobs(args):
-    """Return the scans to label, each with the place of its outputs.
+    """Return all scans, each with the place of its outputs, and those among them that are to be labelled.
 
     Raises
     ------
@@ -70,18 +69,19 @@ def list_jobs(args):
         jobs = [Job(s.image, root / s.image.parent.relative_to(args.data) / s.name) for s in found]
     else:
         jobs = [Job(path, args.out / path.name.removesuffix(".gz").removesuffix(".nii")) for path in args.scans]
-    if args.only:
-        wanted = read_names(args.only)
-        jobs = [job for job in jobs if job.stem.name in wanted]
-        if not jobs:
-            raise UserError(f"{args.only} names none of the scans: write one name a line, such as sub-01_T2w")
     if not jobs:
         raise UserError(f"{args.data} holds no scan with the contrasts {', '.join(args.contrasts)}")
     stems = [job.stem for job in jobs]
     twice = next((stem for stem in stems if stems.count(stem) > 1), None) if len(set(stems)) < len(stems) else None
     if twice:
         raise UserError(f"two scans are called {twice.name}: label them one by one, each with its own --out")
-    return jobs
+    if not args.only:
+        return jobs, jobs
+    wanted = read_names(args.only)
+    asked = [job for job in jobs if job.stem.name in wanted]
+    if not asked:
+        raise UserError(f"{args.only} names none of the scans: write one name a line, such as sub-01_T2w")
+    return jobs, asked
 
 
 def outputs(job):
@@ -167,6 +167,9 @@ class Labelling:
 
     def write(self, job, result):
         """Write sidecar, labels and picture, and last of all the scan's entry in the report."""
+        # Matplotlib takes a fifth of the start: it is loaded while the next scan is computed.
+        from utils.figures import prediction_picture
+
         scan, plane, slabs, found = result
         labels, sidecar, picture = outputs(job)
         self.report.forget(texts_of(job))
@@ -208,27 +211,27 @@ def main(argv=None):
     args = build_parser().parse_args(argv)
     labeller = load_labeller(args.weights or SHIPPED, ranks.join(args.device))
     keep_memory()
-    jobs, first = list_jobs(args), ranks.rank() == 0
+    (jobs, asked), first = list_jobs(args), ranks.rank() == 0
     if first:
         sweep(args.out)
     work = Labelling(labeller, Report(args.out), args.max_voxels)
-    own = ranks.deal(jobs)
+    own = ranks.deal(asked)
     todo = [job for job in own if not work.done(job)]
     failed = {}
     stages = overlapped(todo, work.read, work.compute, work.write, (ScanError, UserError))
-    for job, error in tqdm(stages, total=len(todo), unit="scan", disable=len(jobs) == 1 or not first):
+    for job, error in tqdm(stages, total=len(todo), unit="scan", disable=len(asked) == 1 or not first):
         if error:
             failed[job.stem] = str(error)
     shares = ranks.gather((failed, len(own) - len(todo)))
     ranks.leave()
     if not first:
         return 0
-    return summarise(args, work, jobs, {stem: reason for part, _ in shares for stem, reason in part.items()},
+    return summarise(args, work, jobs, asked, {stem: reason for part, _ in shares for stem, reason in part.items()},
                      sum(before for _, before in shares))  # fmt: skip
 
 
-def summarise(args, work, jobs, failed, before):
-    """Write the table and the page of all scans, and print what became of them; returns the exit status."""
+def summarise(args, work, jobs, asked, failed, before):
+    """Write the table and the page of all scans, and print what became of those asked for; returns the exit status."""
     if args.data:
         facts = {"Name": "Intervertebral disc labels", "BIDSVersion": "1.8.0", "DatasetType": "derivative"}
         save_json(args.out / "derivatives" / TOOL / "dataset_description.json", {**facts, "GeneratedBy": work.made_by})
@@ -236,23 +239,23 @@ def summarise(args, work, jobs, failed, before):
     for job in jobs:
         if job.stem in failed:
             report.add_failed(texts_of(job), failed[job.stem])
-        else:
-            report.recall(texts_of(job))
+        elif report.recall(texts_of(job)):  # one that was not asked for may have been labelled before
             rows.extend(rows_of(job))
     table = io.StringIO()
     csv.writer(table, lineterminator="\n").writerows([COLUMNS, *rows])
     save_text(args.out / "discs.csv", table.getvalue())
-    source, labelled = work.labeller.source.name, len(jobs) - len(failed)
+    source, labelled = work.labeller.source.name, len(asked) - len(failed)
     facts = [
         ("weights", f"{source}, epoch {work.model['Epoch']}, {work.model['Digest'][:8]}"),
-        ("scans", f"{len(jobs)}, of which {len(failed)} could not be labelled"),
+        ("scans", f"{len(report.scans)}, of which {len(failed)} could not be labelled"),
         ("software", code_version()),
     ]
     flagged = sum(bool(scan["flags"]) for scan in report.scans)
-    headline = [("scans labelled", str(labelled)), ("discs", str(len(rows))), ("scans with a flag", str(flagged))]
+    counts = {"scans labelled": len(report.scans) - len(failed), "discs": len(rows), "scans with a flag": flagged}
+    headline = [(label, str(count)) for label, count in counts.items()]
     report.write("Disc labels: prediction", facts, headline)
     earlier = f" ({before} of them before, with the same weights)" if before else ""
-    print(f"{labelled} of {len(jobs)} scans labelled{earlier}, {len(rows)} discs; see {args.out}")
+    print(f"{labelled} of {len(asked)} scans labelled{earlier}, {len(rows)} discs; see {args.out}")
     for job in jobs:
         if job.stem in failed:
             print(f"not labelled: {job.image}: {failed[job.stem]}", file=sys.stderr)

@@ -16,10 +16,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from utils.checkpoint import SHIPPED  # noqa: E402
 from utils.discs import name  # noqa: E402
-from utils.figures import PAPER, colour, dark_panels, overlay, save, show_slice  # noqa: E402
+from utils.figures import PAPER, dark_panels, overlay, save, show_slice  # noqa: E402
 from utils.files import UserError, run  # noqa: E402
 from utils.heatmaps import candidates  # noqa: E402
 from utils.labeller import load_labeller  # noqa: E402
+from utils.marks import colour  # noqa: E402
 from utils.sample import load_split  # noqa: E402
 
 DOCS = Path(__file__).parent

@@ -10,17 +10,15 @@ from utils.discs import LEVELS
 from utils.figures import (
     also_pdf,
     attention_rows,
-    colour,
     convergence,
     dark_panels,
     overlay,
     prediction_picture,
     show_slice,
-    spread,
-    standing_out,
     truth_and_prediction,
 )
 from utils.labeller import Prediction
+from utils.marks import colour, spread, standing_out
 from utils.metrics import Case, Disc, compare
 
 

@@ -107,6 +107,14 @@ def test_from_scans_to_labels(tree, data, tmp_path, capsys):
         assert values.shape == scan.shape and sorted(values[values > 0].tolist()) == found
         sidecar = json.loads((root / path.parent.relative_to(tree) / f"{stem}_label-discs_dlabel.json").read_text())
         assert [disc["level"] for disc in sidecar["Discs"]] == found
+    # Some of them alone: the table and the page still tell of all that are labelled.
+    before = (given / "discs.csv").read_text(), len(list((given / "report_files").iterdir()))
+    (tmp_path / "list.txt").write_text(f"{scans[0].name.removesuffix('.nii.gz')}\n")
+    capsys.readouterr()
+    again = ["--data", str(tree), "--weights", str(out), "--out", str(given), "--only", str(tmp_path / "list.txt")]
+    assert predict.main(again) == 0
+    assert "1 of 1 scans labelled" in capsys.readouterr().out
+    assert before == ((given / "discs.csv").read_text(), len(list((given / "report_files").iterdir())))
 
 
 def test_a_training_starts_from_other_weights_in_their_shape(data, tmp_path, monkeypatch):

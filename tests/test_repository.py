@@ -109,7 +109,8 @@ def test_the_commands_that_are_shown_can_be_run(script, arguments, capsys):
 
 
 def test_flags_and_targets_that_are_named_exist():
-    known = {"--check"}  # of sha256sum
+    # Of sha256sum and of torchrun.
+    known = {"--check", "--nproc-per-node", "--nnodes", "--rdzv-backend", "--rdzv-endpoint"}
     for script in [*(f"{script}.py" for script in SCRIPTS), "docs/tables.py"]:
         known |= set(load(script).build_parser()._option_string_actions)
     named = {flag for text in TEXTS for flag in re.findall(r"(?<![\w-])--[a-z][a-z-]*", text.read_text())}

@@ -7,7 +7,8 @@ import numpy as np
 
 from utils.confidence import reliability
 from utils.discs import name, region
-from utils.figures import COLOURS, colour, save
+from utils.figures import save
+from utils.marks import COLOURS, colour
 from utils.metrics import NEAR_MM
 
 GREY = "#5A6068"

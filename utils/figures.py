@@ -18,22 +18,16 @@ import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
 from PIL import Image  # noqa: E402
 
-from utils.discs import name, region  # noqa: E402
+from utils.discs import name  # noqa: E402
 from utils.files import replace_file  # noqa: E402
+from utils.marks import colour, spread, standing_out  # noqa: E402
 
-COLOURS = {"cervical": "#56B4E9", "thoracic": "#E69F00", "lumbar": "#009E73", "sacral": "#CC79A7"}
-ON_DARK = {**COLOURS, "lumbar": "#2BC79A"}  # the same, bright enough for small letters
 TRUTH = "#FFFFFF"
 INK, PAPER = "#E8E8E8", "#101214"
 OUTLINE = [effects.withStroke(linewidth=1.8, foreground=PAPER)]  # names stay readable on bright fat
 _formats = {"pdf": False}
 LETTERS = 7.5  # points, of the names of discs
 BARS_MM = (50, 20, 10)  # lengths of a scale bar, of which the first that fits is drawn
-
-
-def colour(level, dark=False):
-    """Return the colour of a level, on white or on a dark ground: that of its region."""
-    return (ON_DARK if dark else COLOURS)[region(int(level))]
 
 
 def save(figure, path, dpi=110):
@@ -91,26 +85,6 @@ def frame(axis, shape, spacing, title=None):
         axis.set_title(drawable(title), color=INK, fontsize=8, pad=3, loc="left")
     axis.set_xlim(-0.5, width - 0.5)
     axis.set_ylim(height - 0.5, -0.5)
-
-
-def spread(places, gap, within=(-np.inf, np.inf)):
-    """Move names apart: return the nearest places (N,), ascending like the input, at least ``gap`` from each other.
-
-    They stay ``within`` two places, where there is room for all.
-    """
-    places = np.asarray(places, float)
-    if len(places) == 0:
-        return places
-    # Isotonic regression (pool adjacent violators) of the places less the room that they need.
-    blocks = []
-    for value in places - gap * np.arange(len(places)):
-        blocks.append([value, 1])
-        while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
-            (above, n), (below, m) = blocks[-2], blocks[-1]
-            blocks[-2:] = [[(above * n + below * m) / (n + m), n + m]]
-    needed = gap * np.arange(len(places))
-    moved = np.repeat([b[0] for b in blocks], [b[1] for b in blocks]) + needed
-    return np.minimum(np.maximum(moved, within[0] + needed), within[1] - needed[::-1])
 
 
 def overlay(axis, points, levels, shape, notes=None, fill=True):
@@ -220,12 +194,6 @@ def truth_and_prediction(axis, case, image, spacing, rows, title):
     error = {row.level: row.error for row in rows}
     notes = [f"{error[level]:.1f} mm" if np.isfinite(error.get(level, np.nan)) else "" for level in case.levels]
     overlay(axis, case.points / spacing, case.levels, image.shape, notes, fill=False)
-
-
-def standing_out(attention):
-    """Return how far attention (h, w) lies above its median, as a share of the most (0..1)."""
-    above = np.clip(attention - np.median(attention), 0, None)
-    return above / max(above.max(), 1e-6)
 
 
 def attention_rows(panels, path):

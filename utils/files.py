@@ -123,18 +123,20 @@ def _finite(value):
     return value.item() if isinstance(value, np.generic) else value
 
 
-def save_npz(path, **arrays):
+def save_npz(path, uncompressed=(), **arrays):
     """Write arrays to a compressed ``.npz`` whose bytes depend on the arrays alone.
 
     ``numpy.savez`` stores the time of writing; here every member is dated 1980, so that the same data
-    gives the same file. Readable with ``numpy.load(path, allow_pickle=False)``.
+    gives the same file. Readable with ``numpy.load(path, allow_pickle=False)``. Those named ``uncompressed``
+    are stored as they are.
     """
     content = io.BytesIO()  # an archive on a full disk would complain a second time when it is closed
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for key, array in arrays.items():
             buffer = io.BytesIO()
             np.lib.format.write_array(buffer, np.asarray(array), allow_pickle=False)
-            archive.writestr(zipfile.ZipInfo(f"{key}.npy"), buffer.getvalue(), zipfile.ZIP_DEFLATED)
+            kind = zipfile.ZIP_STORED if key in uncompressed else zipfile.ZIP_DEFLATED
+            archive.writestr(zipfile.ZipInfo(f"{key}.npy"), buffer.getvalue(), kind)
     with replace_file(path) as temporary:
         temporary.write_bytes(content.getbuffer())
 

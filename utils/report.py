@@ -17,8 +17,8 @@ import numpy as np
 from PIL import Image
 
 from utils.discs import name, region
-from utils.figures import colour, spread, standing_out
 from utils.files import replace_file, save_json, save_text
+from utils.marks import colour, spread, standing_out
 from utils.metrics import NEAR_MM
 
 TEMPLATES = Path(__file__).parent / "templates"
