@@ -235,12 +235,14 @@ def summarise(args, work, jobs, asked, failed, before):
     if args.data:
         facts = {"Name": "Intervertebral disc labels", "BIDSVersion": "1.8.0", "DatasetType": "derivative"}
         save_json(args.out / "derivatives" / TOOL / "dataset_description.json", {**facts, "GeneratedBy": work.made_by})
-    rows, report = [], Report(args.out)
+    rows, report, stems = [], Report(args.out), {job.stem for job in asked}
     for job in jobs:
         if job.stem in failed:
             report.add_failed(texts_of(job), failed[job.stem])
         elif report.recall(texts_of(job)):  # one that was not asked for may have been labelled before
             rows.extend(rows_of(job))
+        elif job.stem in stems:
+            raise UserError(f"{args.out} was removed or emptied while it was in use: run it again")
     table = io.StringIO()
     csv.writer(table, lineterminator="\n").writerows([COLUMNS, *rows])
     save_text(args.out / "discs.csv", table.getvalue())
