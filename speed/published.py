@@ -49,8 +49,8 @@ def forward(device, levels, shape):
 def all_combinations(candidates, mean):
     """Return the least distance of all chains, one candidate a level, to a mean skeleton (N, 2) that starts at 0."""
     best = np.inf
-    for picks in itertools.product(*(range(len(points)) for points, _ in candidates)):
-        chain = np.array([points[pick] for (points, _), pick in zip(candidates, picks, strict=True)])
+    for picks in itertools.product(*(range(len(points)) for points, *_ in candidates)):
+        chain = np.array([points[pick] for (points, *_), pick in zip(candidates, picks, strict=True)])
         best = min(best, np.abs(chain - chain[0] - mean).sum())
     return best
 
