@@ -153,7 +153,7 @@ def main(argv=None):
         "calibration": None, "epoch": 0, "losses": [], "seconds": 0.0, "best": None, "log": [], "frames": [],
         "data": str(args.data) if args.data else None, "args": settings, "version": code_version(),
     }  # fmt: skip
-    if args.resume and earlier:
+    if args.resume:
         go_on(args.out, earlier, state, network, optimizer, scheduler)
     labeller = Labeller(state, args.out, device, network)
     whole = (state, network, optimizer, scheduler)
@@ -161,6 +161,8 @@ def main(argv=None):
     if first:
         facts = {**settings, "network": model, "device": str(device), "processes": ranks.count()}
         save_json(args.out / "args.json", {**facts, "version": state["version"]})
+        if not args.resume:  # a run that is killed in its first epoch is one to go on with, too
+            save_last(args.out, *whole)
         size = sum(parameter.numel() for parameter in network.parameters()) / 1e6
         length = source.steps * source.batch_size
         print(f"{model['name']}: {size:.2f} M parameters; slices: {length} an epoch, {len(val_samples)} for validation")

@@ -65,6 +65,10 @@ def test_a_resumed_training_equals_an_undisturbed_one(data, tmp_path, monkeypatc
         run_of(data, tmp_path / "cut", "--epochs", "4")
     with pytest.raises(UserError, match="--seed 0"):
         run_of(data, tmp_path / "cut", "--epochs", "4", "--resume", "--seed", "1")
+    with monkeypatch.context() as patch:
+        patch.setattr(train.Prepared, "__init__", changed(train.Prepared.__init__, resolution=0.8))
+        with pytest.raises(UserError, match="holds a run at 1.0 mm a pixel, not 0.8: give the same --data"):
+            run_of(data, tmp_path / "cut", "--epochs", "4", "--resume")
     resumed = run_of(data, tmp_path / "cut", "--epochs", "4", "--resume")
     assert resumed["epoch"] == whole["epoch"] == 4
     for key, value in whole["state_dict"].items():
@@ -129,20 +133,38 @@ def test_a_training_starts_from_other_weights_in_their_shape(data, tmp_path, mon
     for flag, value in (("--features", "32"), ("--model", "unet")):
         with pytest.raises(UserError, match=f"leave {flag} out"):
             train.main([*start, "--out", str(tmp_path / "other"), flag, value])
-    monkeypatch.setattr(train.Prepared, "__init__", narrow(train.Prepared.__init__))
+    monkeypatch.setattr(train.Prepared, "__init__", changed(train.Prepared.__init__, levels=[21, 22, 23]))
     with pytest.raises(UserError, match="other levels than the data: prepare the data with --levels"):
         train.main([*start, "--out", str(tmp_path / "other")])
     assert not (tmp_path / "other").exists()
 
 
-def narrow(init):
-    """Return what makes a source of training images that knows fewer levels."""
+def changed(init, **parts):
+    """Return what makes a source of training images that says other things of itself."""
 
     def made(self, *args):
         init(self, *args)
-        self.levels = self.levels[-5:]
+        vars(self).update(parts)
 
     return made
+
+
+@pytest.mark.parametrize("stopped", ["last.pt", "best.pt"])
+def test_a_run_that_was_killed_in_its_first_epoch_is_not_started_over(stopped, data, tmp_path, monkeypatch):
+    save = runs.save_checkpoint
+
+    def kill(path, checkpoint):
+        save(path, checkpoint)
+        if path.name == stopped:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "save_checkpoint", kill)
+        with pytest.raises(KeyboardInterrupt):
+            run_of(data, tmp_path / "run", "--epochs", "1")
+    with pytest.raises(UserError, match="holds a run: add --resume"):
+        run_of(data, tmp_path / "run", "--epochs", "1")
+    assert run_of(data, tmp_path / "run", "--epochs", "1", "--resume")["epoch"] == 1
 
 
 @pytest.mark.parametrize("model", MODELS)

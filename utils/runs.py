@@ -50,17 +50,12 @@ def save_last(out, state, network, optimizer, scheduler):
 def load_last(out):
     """Return the checkpoint to go on from: the last one, or the one before where the last is damaged.
 
-    None where the run was stopped within its first epoch: there is nothing to bring back.
-
     Raises
     ------
     UserError
         If there is no run, or no checkpoint of it that is whole.
     """
     found = [out / name for name in (LAST, BEFORE) if (out / name).exists()]
-    if not found and (out / BEST).exists():
-        print(f"{out} was stopped before its first epoch was saved: it starts again", file=sys.stderr)
-        return None
     if not found:
         raise UserError(f"{out} holds no run to resume: leave --resume out to start one")
     for file in found:
