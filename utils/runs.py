@@ -40,7 +40,8 @@ def save_last(out, state, network, optimizer, scheduler):
     """
     if not (out / "args.json").exists():
         raise UserError(f"{out} was removed or emptied while it was in use: start again with another --out")
-    save_text(out / "log.jsonl", "".join(json.dumps(line) + "\n" for line in state["log"]))
+    if state["log"]:
+        save_text(out / "log.jsonl", "".join(json.dumps(line) + "\n" for line in state["log"]))
     if (out / LAST).exists():
         with cannot_be_written(out / BEFORE):
             os.replace(out / LAST, out / BEFORE)
