@@ -82,7 +82,7 @@ def test_a_folder_that_may_not_be_written_to(open_folder):
         prepare(open_folder / "tree", out / "data")
     (out / "args.json").write_text("{}")
     with nobody(), pytest.raises(UserError, match="cannot be written"):
-        save_last(out, {"log": []}, None, None, None)
+        save_last(out, {"log": [{"epoch": 1}]}, None, None, None)
 
 
 def test_links_in_circles_and_to_nothing(tmp_path, capsys):
