@@ -19,7 +19,7 @@ from tqdm import tqdm
 from models import MODELS, build_model
 from utils import ranks
 from utils.charts import curves
-from utils.checkpoint import FORMAT, SHIPPED, load_checkpoint, save_checkpoint
+from utils.checkpoint import FORMAT, SHIPPED, build_network, load_checkpoint, save_checkpoint
 from utils.device import keep_memory
 from utils.engine import NotFinite, better, calibrate, train_epoch, validate, validation_loss
 from utils.figures import convergence
@@ -130,18 +130,16 @@ def main(argv=None):
     torch.manual_seed(args.seed)  # of the weights; samples have generators of their own
     recipe = RECIPES[args.recipe]
 
+    earlier = load_last(args.out) if args.resume else load_checkpoint(args.init) if args.init else None
     source = (Synthetic if args.synthetic else Prepared)(args, settings["batch_size"], device)
     levels, val_samples = source.levels, source.val_samples
     val_loader = DataLoader(TrainingSlices(val_samples, levels, source.sigma), settings["batch_size"])
 
-    earlier = load_last(args.out) if args.resume else load_checkpoint(args.init) if args.init else None
     model = choose_network(args, levels, earlier)
-    network = build_model(**model)
+    network = build_network(earlier) if args.init else build_model(**model)
     loss_of = LOSSES[recipe["loss"]]
-    if recipe["loss"] == "focal":
+    if recipe["loss"] == "focal" and not args.init:
         network.init_bias(FOCAL_BIAS)
-    if args.init:
-        network.load_state_dict(earlier["state_dict"])
     network.to(device, memory_format=torch.channels_last)
     optimizer = build_optimizer(recipe, network, settings["lr"])
     scheduler = build_scheduler(recipe, optimizer, settings["lr"], args.epochs, source.steps)

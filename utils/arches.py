@@ -43,8 +43,8 @@ def _process(rng, canvas, level, tip, down, gap, depth, size):
     ]
     corners = rounded(corners)
     canvas.fill(corners, FIBRE, (0, 1))
-    inner = np.mean(corners, 0) + (np.array(corners) - np.mean(corners, 0)) * 0.86
-    canvas.fill(inner, MARROW, (0,))
+    middle = np.mean(corners, 0)
+    canvas.fill(middle + (corners - middle) * 0.86, MARROW, (0,))
     # Fat behind the dura, between the laminae.
     canvas.blob(tip + down * gap * 0.15 + back * (depth + 3), [gap * 0.2, 3.0], FAT, (0, 1))
 
