@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from models import MODELS, build_model
 from utils import ranks
+from utils.average import averaged
 from utils.charts import curves
 from utils.checkpoint import FORMAT, SHIPPED, build_network, load_checkpoint, save_checkpoint
 from utils.device import keep_memory
@@ -28,7 +29,7 @@ from utils.labeller import Labeller
 from utils.loss import focal_loss, mse_loss
 from utils.recipes import RECIPES, build_optimizer, build_scheduler
 from utils.runs import full_state, go_on, holds_run, load_last, save_best, save_last
-from utils.skeleton import learn_prior
+from utils.skeleton import learn_prior, prior_of
 from utils.sources import Prepared, Synthetic
 from utils.stop import Stop
 from utils.training import TrainingSlices
@@ -131,7 +132,7 @@ def main(argv=None):
     recipe = RECIPES[args.recipe]
 
     earlier = load_last(args.out) if args.resume else load_checkpoint(args.init) if args.init else None
-    source = (Synthetic if args.synthetic else Prepared)(args, settings["batch_size"], device)
+    source = (Synthetic if args.synthetic else Prepared)(args, settings["batch_size"], device, earlier)
     levels, val_samples = source.levels, source.val_samples
     val_loader = DataLoader(TrainingSlices(val_samples, levels, source.sigma), settings["batch_size"])
 
@@ -142,19 +143,23 @@ def main(argv=None):
         network.init_bias(FOCAL_BIAS)
     network.to(device, memory_format=torch.channels_last)
     optimizer = build_optimizer(recipe, network, settings["lr"])
+    average = averaged(network, optimizer) if recipe["average"] else None
+    used = average.module if average else network
     scheduler = build_scheduler(recipe, optimizer, settings["lr"], args.epochs, source.steps)
 
     state = {
         "format": FORMAT, "model": model, "levels": levels, "resolution": source.resolution,
         "output": "logits" if recipe["loss"] == "focal" else "heatmaps",
-        "prior": learn_prior(source.spines).to_dict(),
+        "prior": learn_prior(source.spines, prior_of(earlier)).to_dict(),
+        # Who was not taught with sliding surroundings is not asked twice.
+        "looks": 2 if args.synthetic else earlier.get("looks", 1) if earlier else 1,
         "calibration": None, "epoch": 0, "losses": [], "seconds": 0.0, "best": None, "log": [], "frames": [],
         "data": str(args.data) if args.data else None, "args": settings, "version": code_version(),
     }  # fmt: skip
     if args.resume:
-        go_on(args.out, earlier, state, network, optimizer, scheduler)
-    labeller = Labeller(state, args.out, device, network)
-    whole = (state, network, optimizer, scheduler)
+        go_on(args.out, earlier, state, network, average, optimizer, scheduler)
+    labeller = Labeller(state, args.out, device, used)
+    whole = (state, network, average, optimizer, scheduler)
     first = ranks.rank() == 0
     if first:
         facts = {**settings, "network": model, "device": str(device), "processes": ranks.count()}
@@ -190,7 +195,7 @@ def main(argv=None):
                     save_last(args.out, *whole)
                     print(f"stopped in epoch {epoch}; --resume goes on from there", file=sys.stderr)
                 return 128 + (stop.signal or signal.SIGTERM)
-            val_loss = validation_loss(network, val_loader, loss_of, device, args.amp)
+            val_loss = validation_loss(used, val_loader, loss_of, device, args.amp)
             identified, distance, maps = validate(labeller, val_samples, SHOWN)
             bar.validation = f", validation {100 * identified:.0f} % identified, error {distance:.1f} mm"
             state["log"].append({
@@ -205,7 +210,7 @@ def main(argv=None):
                 state["best"] = [identified, distance]
             if first:
                 if better_one:
-                    save_best(args.out, state, network)
+                    save_best(args.out, state, used)
                 save_last(args.out, *whole)
     if first:
         finish(args.out, val_samples, device)
@@ -216,11 +221,11 @@ def main(argv=None):
     return 0
 
 
-def give_up(out, source, epoch, state, network, optimizer, scheduler):
+def give_up(out, source, epoch, state, *rest):
     """Save the state that led to a loss that is no number, and tell the samples of its batch."""
     names = ", ".join(source.names(epoch, len(state["losses"])))
     if ranks.rank() == 0:
-        save_checkpoint(out / "not_finite.pt", full_state(state, network, optimizer, scheduler))
+        save_checkpoint(out / "not_finite.pt", full_state(state, *rest))
     raise UserError(
         f"the loss is not a number any more, in epoch {epoch}, with {names}: look at these, or train again with "
         f"a lower --lr; the state before is in {out / 'not_finite.pt'}"

@@ -86,7 +86,9 @@ def trained(data, out, flags):
     if (out / "last.pt").exists():
         flags = [*(flag for flag in flags if flag != "--init"), "--resume"]
     if not (out / "convergence.gif").exists():
-        train.main(["--data", str(data), "--out", str(out), *flags])
+        status = train.main(["--data", str(data), "--out", str(out), *flags])
+        if status:  # stopped: the next call goes on
+            sys.exit(status)
     return load_labeller(out)
 
 
@@ -130,15 +132,25 @@ def train_on_few(args):
     split = json.loads(args.split_file.read_text())
     order = np.random.default_rng(0).permutation(split["train"]).tolist()
     shape = load_labeller(SHIPPED).checkpoint["model"]
-    nothing = [flag for key in ("stacks", "features") for flag in (f"--{key}", str(shape[key]))]
+    alike = [flag for key in ("stacks", "features") for flag in (f"--{key}", str(shape[key]))]
+    # Who starts from nothing learns longer, at the default rate, and only what is scored: the heatmaps of levels that
+    # no scan shows would be left to chance.
+    starts = {
+        "nothing": ([*alike, "--epochs", "30"], args.levels),
+        "shipped weights": (["--init", "--epochs", "10", "--lr", "3e-4"], LEVELS),
+    }
     scores, rows = {}, {}
     for size in args.sizes:
-        data, file = args.out / f"data{size}", args.out / f"split{size}.json"
-        if not (data / "summary.json").exists():
-            save_json(file, {**split, "train": order[:size]})
-            prepare_spinegeneric.main(["--data", str(args.data), "--out", str(data), "--split-file", str(file)])
-        for start, flags in (("shipped weights", ["--init"]), ("nothing", nothing)):
+        file = args.out / f"split{size}.json"
+        save_json(file, {**split, "train": order[:size]})
+        for start, (flags, levels) in starts.items():
             out = args.out / f"{start.split()[0]}{size}"
+            data = out.with_name(f"{out.name}_data")
+            if not (data / "summary.json").exists():
+                prepare_spinegeneric.main([
+                    "--data", str(args.data), "--out", str(data), "--split-file", str(file),
+                    "--levels", ",".join(map(str, levels)),
+                ])  # fmt: skip
             labeller = trained(data, out, [*flags, *args.flags])
             cases = cases_of(labeller, data)
             label = f"{size} people, from {start}"
@@ -148,7 +160,7 @@ def train_on_few(args):
     save_text(args.out / "table.md", f"{labelled_table(scores)}\n")
     print(labelled_table(scores))
     for size in args.sizes:
-        names = [f"{size} people, from {start}" for start in ("nothing", "shipped weights")]
+        names = [f"{size} people, from {start}" for start in starts]
         print(comparison_table(*names, differences(*(rows[label] for label in names))))
 
 

@@ -9,13 +9,12 @@ from models import build_model
 from speed import published
 from speed.timing import Row, medians
 from utils.device import autocast, has_fast_bfloat16
-from utils.discs import LEVELS
 from utils.engine import train_epoch
 from utils.labeller import forward
 from utils.loss import focal_loss
 from utils.randomise import SIZE, draw_bank
 from utils.recipes import RECIPES, build_optimizer
-from utils.synthetic import SIGMA_MM, SyntheticBatches
+from utils.synthetic import CHANNELS, SIGMA_MM, SyntheticBatches
 from utils.training import TrainingSlices
 
 PEOPLE = 16  # drawn, to make images from
@@ -42,7 +41,7 @@ def matrix_product(device):
 
 def trainer(device, shape):
     """Return a function that trains a network of its own on batches, as train.py does."""
-    network = build_model("hourglass_attention", len(LEVELS), in_channels=1, **shape)
+    network = build_model("hourglass_attention", len(CHANNELS), in_channels=1, **shape)
     network.to(device, memory_format=torch.channels_last)
     optimizer = build_optimizer(RECIPES["default"], network, 1e-4)
     scheduler = torch.optim.lr_scheduler.ConstantLR(optimizer)
@@ -61,7 +60,7 @@ def sources(device, batch_size, samples):
     """Return functions that give the batches of one measurement, by name of their source."""
     drawn = SyntheticBatches(draw_bank(PEOPLE, 0, device), batch_size)
     one = drawn.batch(0, 0)
-    slices = TrainingSlices(samples, LEVELS, SIGMA_MM, augment=True, length=STEPS * batch_size)
+    slices = TrainingSlices(samples, CHANNELS, SIGMA_MM, augment=True, length=STEPS * batch_size)
     loader = DataLoader(slices, batch_size, pin_memory=device.type == "cuda")
     return {
         "one batch on the device": lambda: [one] * STEPS,
@@ -89,7 +88,7 @@ def training_rows(device, shape, batch_size, samples, repeats):
     """
     images = STEPS * batch_size
     train = trainer(device, shape)
-    plain = published.training_step(device, len(LEVELS), shape)
+    plain = published.training_step(device, len(CHANNELS), shape)
     product, of_product = matrix_product(device)
     batches = sources(device, batch_size, samples)
     works = [lambda source=source: train(source()) for source in batches.values()]
@@ -97,7 +96,7 @@ def training_rows(device, shape, batch_size, samples, repeats):
     one, drawn, prepared = (time / images for time in ours)
     yield Row("train, an image", one, "float32, batch of 3, loss at full size", theirs / published.BATCH,
               "3 or more (GPU: 10)")  # fmt: skip
-    at_best = flops(shape, 1, len(LEVELS)) / of_product * multiplied
+    at_best = flops(shape, 1, len(CHANNELS)) / of_product * multiplied
     yield Row("train, an image", one, "its operations at the rate of a matrix product", at_best, "0.30 (GPU)")
     yield Row("train on drawn images", drawn, "on one batch on the device", one, "0.90 or more (GPU)")
     yield Row("train on prepared slices", prepared, "on one batch on the device", one, "0.90 or more (GPU)")
@@ -105,7 +104,7 @@ def training_rows(device, shape, batch_size, samples, repeats):
 
 def forward_row(device, shape, repeats):
     """Measure one slice through the network."""
-    network = build_model("hourglass_attention", len(LEVELS), in_channels=1, **shape)
+    network = build_model("hourglass_attention", len(CHANNELS), in_channels=1, **shape)
     network.to(device, memory_format=torch.channels_last).eval()
     image = torch.rand(1, 1, SIZE, SIZE, device=device)
 
@@ -114,5 +113,5 @@ def forward_row(device, shape, repeats):
         with autocast(device, True):
             forward(network, image)
 
-    mine, plain = medians([ours, published.forward(device, len(LEVELS), shape)], repeats, device)
+    mine, plain = medians([ours, published.forward(device, len(CHANNELS), shape)], repeats, device)
     return Row("forward, one slice", mine, "float32, three channels", plain, "2 or more")

@@ -5,7 +5,7 @@ import numpy as np
 from speed import published
 from speed.timing import Row, medians
 from utils.heatmaps import render, to_heatmap
-from utils.skeleton import learn_prior, search
+from utils.skeleton import search, typical_prior
 
 SIZE, CELLS = 256, 64
 EXTENT = (500, 300)  # of the slice, in mm
@@ -23,7 +23,7 @@ def heatmap_row(repeats):
 
 def search_rows(repeats):
     """Measure the search: beside all combinations where those end in time, and with more and more candidates."""
-    prior, mean = learn_prior([]), np.cumsum(learn_prior([]).mean[2:13], 0)
+    prior, mean = typical_prior(), np.cumsum(typical_prior().mean[2:13], 0)
     for count in (1, 2):
         few = field(count, 11)
         works = [

@@ -79,6 +79,7 @@ def test_a_signal_in_the_middle_of_an_epoch_saves_it(data, undisturbed, tmp_path
             os.kill(os.getpid(), signal.SIGTERM)
         return step(self, *args)
 
+    step_and_signal.hooked = True  # what follows each step is called from within it, once
     with monkeypatch.context() as patch:
         # The schedule wraps the method of each optimiser, which is why the class is the place to change it.
         patch.setattr(torch.optim.AdamW, "step", step_and_signal)

@@ -6,7 +6,8 @@ import pytest
 
 import make_phantom
 from utils.bids import find_scans, participants
-from utils.canvas import CANAL_MAP, CORD, CORD_MAP, CSF, FAT, FIBRE, NUCLEUS, PIXEL_MM, WORN
+from utils.canvas import CANAL_MAP, CORD, CORD_MAP, CSF, FAT, FIBRE, MARROW, NUCLEUS, PIXEL_MM, WORN
+from utils.curves import draw_chain
 from utils.discs import TYPICAL_GAP_MM
 from utils.files import UserError
 from utils.phantom import draw_anatomy
@@ -18,8 +19,8 @@ from utils.synthesis import draw_volume
 def test_discs_run_down_at_typical_distances(seed):
     anatomy = draw_anatomy(np.random.default_rng(seed))
     gaps = np.linalg.norm(np.diff(anatomy.points[1:], axis=0), axis=1)
-    typical = np.array([TYPICAL_GAP_MM[level] for level in range(1, 25)])
-    assert (np.diff(anatomy.points[1:, 0]) > 0).all()
+    typical = np.array([TYPICAL_GAP_MM[level] for level in range(1, 26)])
+    assert (np.diff(anatomy.points[1:26, 0]) > 0).all()
     ratio = gaps / typical
     assert 0.8 < ratio.mean() < 1.2
     assert np.abs(ratio / ratio.mean() - 1).max() < 0.2
@@ -36,12 +37,42 @@ def test_a_point_lies_between_its_disc_and_the_canal(seed):
         assert {CSF, FAT, CORD} & set(behind.tolist()), level
 
 
+def test_a_lordosis_gapes_in_its_discs_and_a_kyphosis_bends_the_bones():
+    turned = lambda a, b: np.degrees(np.arctan2(a[1], a[0]) - np.arctan2(b[1], b[0]))  # noqa: E731
+    for seed in range(20):
+        tips, _, (upper, lower) = draw_chain(np.random.default_rng(seed), 1.0)
+        share = {}
+        for level in range(9, 29):
+            bend = turned(tips[level + 1] - tips[level], tips[level] - tips[level - 1])
+            if abs(bend) > 3:
+                share[level] = turned(lower[level], upper[level]) / bend
+        assert all(0.35 < part < 0.9 for level, part in share.items() if 21 <= level <= 25), share
+        assert all(0 <= part < 0.2 for level, part in share.items() if 10 <= level <= 17), share
+        assert all(abs(part) < 1e-6 for level, part in share.items() if level >= 26), share
+
+
+def test_the_disc_l5_s1_is_twice_as_high_in_front_as_behind():
+    ratios = []
+    for seed in range(12):
+        anatomy = draw_anatomy(np.random.default_rng(seed))
+        down = anatomy.points[26] - anatomy.points[24]
+        down /= np.linalg.norm(down)
+        front = np.array([down[1], -down[0]])
+        heights = []
+        for ahead in (5.0, 24.0):
+            line = anatomy.points[25] + ahead * front + np.linspace(-20, 20, 161)[:, None] * down
+            row, column = np.round(line / PIXEL_MM).astype(int).T
+            heights.append((anatomy.maps[CORD_MAP, row, column] != MARROW).sum())
+        ratios.append(heights[1] / heights[0])
+    assert 1.8 < np.median(ratios) < 2.6
+
+
 def test_the_cord_ends_near_l1_l2():
     ends = []
     for seed in range(12):
         anatomy = draw_anatomy(np.random.default_rng(seed))
         rows = np.flatnonzero((anatomy.maps[CORD_MAP] == CORD).any(1)) * PIXEL_MM
-        ends.append(np.interp(rows.max(), anatomy.points[1:, 0], np.arange(1, 26)))
+        ends.append(np.interp(rows.max(), anatomy.points[1:26, 0], np.arange(1, 26)))
     assert 20 < np.mean(ends) < 22 and np.ptp(ends) > 0.3
 
 

@@ -13,8 +13,10 @@ import make_phantom
 import predict
 import prepare_spinegeneric
 import train
-from models import MODELS
+from models import MODELS, build_model
 from utils import runs
+from utils.checkpoint import save_checkpoint
+from utils.discs import LEVELS, SACRAL
 from utils.files import UserError
 
 SMALL = ["--features", "16", "--stacks", "1", "--batch-size", "8", "--no-amp", "--device", "cpu"]
@@ -73,6 +75,7 @@ def test_a_resumed_training_equals_an_undisturbed_one(data, tmp_path, monkeypatc
     assert resumed["epoch"] == whole["epoch"] == 4
     for key, value in whole["state_dict"].items():
         assert torch.equal(value, resumed["state_dict"][key]), key
+        assert torch.equal(whole["newest"][key], resumed["newest"][key]), key
     assert [line["loss"] for line in resumed["log"]] == [line["loss"] for line in whole["log"]]
     lines = [json.loads(line) for line in (tmp_path / "cut" / "log.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2, 3, 4]
@@ -137,6 +140,24 @@ def test_a_training_starts_from_other_weights_in_their_shape(data, tmp_path, mon
     with pytest.raises(UserError, match="other levels than the data: prepare the data with --levels"):
         train.main([*start, "--out", str(tmp_path / "other")])
     assert not (tmp_path / "other").exists()
+
+
+def test_weights_that_know_the_sacrum_are_trained_on_scans_that_do_not_name_it(data, tmp_path):
+    given = run_of(data, tmp_path / "given", "--epochs", "1")
+    model = {**given["model"], "levels": 25}
+    kept = {key: value for key, value in given.items() if key not in ("newest", "averaged", "digest")}
+    kept["prior"]["mean"][25] = [21.0, 19.0]
+    wide = {**kept, "model": model, "state_dict": build_model(**model).state_dict(), "levels": [*LEVELS, SACRAL]}
+    save_checkpoint(tmp_path / "wide.pt", wide)
+    start = ["--data", str(data), "--init", str(tmp_path / "wide.pt"), "--epochs", "1", "--no-amp", "--device", "cpu"]
+    train.main([*start, "--out", str(tmp_path / "tuned")])
+    tuned = torch.load(tmp_path / "tuned" / "best.pt", weights_only=True)
+    assert tuned["levels"] == [*LEVELS, SACRAL] and tuned["model"] == model
+    # No scan tells where S1-S2 lies: its place is that of the weights. L4-L5 was seen, and moved.
+    assert tuned["prior"]["mean"][25] == [21.0, 19.0]
+    assert tuned["prior"]["mean"][24] != kept["prior"]["mean"][24]
+    evaluate.main(["--weights", str(tmp_path / "tuned"), "--out", str(tmp_path / "scores")])
+    assert json.loads((tmp_path / "scores" / "metrics.json").read_text())["overall"]["n_true"] > 0
 
 
 def changed(init, **parts):

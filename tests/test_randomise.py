@@ -7,13 +7,13 @@ from scipy import ndimage
 
 import utils.randomise as randomise
 from utils.canvas import CSF, PIXEL_MM, TISSUES
-from utils.discs import LEVELS
+from utils.discs import SACRAL
 from utils.heatmaps import render
 from utils.phantom import Anatomy, draw_anatomy
 from utils.randomise import SIZE, Bank, draw_images
 from utils.sample import OUTSIDE, PRESENT, UNKNOWN
 from utils.scan import normalise
-from utils.synthetic import SyntheticBatches, render_batch, validation_samples
+from utils.synthetic import CHANNELS, SyntheticBatches, render_batch, validation_samples
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +23,8 @@ def bank():
 
 def dots():
     """Return a drawing of nothing but a dot at each disc, in the middle plane alone."""
-    points = np.full((26, 2), np.nan)
-    points[1:] = np.stack([100 + 25.0 * np.arange(25), 160 + 20 * np.sin(np.arange(25) / 4)], -1)
+    points = np.full((27, 2), np.nan)
+    points[1:] = np.stack([100 + 25.0 * np.arange(26), 160 + 20 * np.sin(np.arange(26) / 4)], -1)
     maps = np.zeros((4, 1720, 660), np.uint8)
     for row, column in np.round(points[1:] / PIXEL_MM).astype(int):
         maps[0, row - 3 : row + 4, column - 3 : column + 4] = CSF
@@ -53,8 +53,21 @@ def test_points_stay_on_their_tissue_however_the_view_is_bent(monkeypatch):
     assert np.abs(np.mean(away, 0)).max() < 0.15 and np.abs(away).max() < 1.0
 
 
+def test_what_lies_before_and_behind_the_spine_slides_along_it():
+    bank = Bank([dots()], 1)
+    tips = dots().points
+    row = torch.full((1, 1, 4), float(tips[10, 0]))
+    beside = torch.tensor([-60.0, -40.0, 20.0, 40.0])  # before the bodies, in one, in the canal, behind it
+    column = tips[10, 1] + beside.view(1, 1, 4).float()
+    rows, columns = randomise._slid(bank, torch.tensor([0]), (row, column), torch.tensor([25.0]), torch.tensor([-50.0]))
+    # Discs lie 25 mm below each other here: what is before is that of the next one, what is behind of the last but one.
+    expected = np.array([tips[11], tips[10], tips[10], tips[8]])
+    np.testing.assert_allclose(rows[0, 0], expected[:, 0], atol=1e-3)
+    np.testing.assert_allclose(columns[0, 0], expected[:, 1] + beside.numpy(), atol=0.3)  # lines have steps of 0.5 mm
+
+
 def test_a_level_is_present_where_slab_and_window_show_it(bank):
-    points = torch.full((1, 26, 2), 100.0)
+    points = torch.full((1, 27, 2), 100.0)
     points[0, 3] = torch.tensor([100.0, 300.0])  # beyond the image
     points[0, 4] = torch.tensor([10.0, 100.0])  # in a part that is cut off
     window = torch.ones(1, 1, SIZE, SIZE)
@@ -80,15 +93,17 @@ def test_equal_seeds_epochs_and_steps_give_equal_batches(bank):
     assert all(torch.equal(a, b) for a, b in zip(first, batches.batch(3, 7), strict=True))
     for epoch, step in ((3, 8), (4, 7)):
         assert not torch.equal(batches.batch(epoch, step)[0], first[0])
-    assert first[0].shape == (2, 1, SIZE, SIZE) and first[1].shape == (2, len(LEVELS), SIZE // 4, SIZE // 4)
+    assert first[0].shape == (2, 1, SIZE, SIZE) and first[1].shape == (2, len(CHANNELS), SIZE // 4, SIZE // 4)
     assert 0 <= first[0].min() and first[0].max() <= 1
 
 
 def test_targets_are_those_of_prepared_slices():
     sample = validation_samples(4, 1)[0]
-    points, states = torch.full((1, 26, 2), float("nan")), torch.zeros(1, 26)
+    points, states = torch.full((1, 27, 2), float("nan")), torch.zeros(1, 27)
     points[0, sample.levels] = torch.from_numpy(sample.points.astype(np.float32))
     states[0, sample.levels] = PRESENT
     points = points.nan_to_num(0)
-    expected = render(sample.points, [LEVELS.index(k) for k in sample.levels], len(LEVELS), (SIZE, SIZE), 4.0, 1.0)
+    points[0, SACRAL], states[0, SACRAL] = torch.tensor([200.0, 130.0]), PRESENT
+    places, levels = np.append(sample.points, [[200.0, 130.0]], 0), [*sample.levels, SACRAL]
+    expected = render(places, [CHANNELS.index(k) for k in levels], len(CHANNELS), (SIZE, SIZE), 4.0, 1.0)
     np.testing.assert_allclose(render_batch(points, states)[0], expected, atol=1e-4)

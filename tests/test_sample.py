@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from utils.augment import crop_map
-from utils.discs import TYPICAL_GAP_MM, name, parse_levels, region
+from utils.discs import SACRAL, TYPICAL_GAP_MM, name, parse_levels, region
 from utils.files import UserError
 from utils.loss import focal_loss, mse_loss
 from utils.plane import Plane
@@ -95,6 +95,9 @@ def test_augmented_points_stay_in_the_image_and_weights_follow_states():
     _, target, weight, _ = TrainingSlices([sample], range(2, 26), 4.0)[0]
     assert target.shape == (24, 64, 64)
     assert weight[18] == weight[17] == 0 and weight.sum() == 22  # T12-L1 and T11-T12 are unknown
+    # Weights that know S1-S2, which nobody labels, are learned no further there.
+    _, target, longer, _ = TrainingSlices([sample], [*range(2, 26), SACRAL], 4.0)[0]
+    assert target.shape == (25, 64, 64) and torch.equal(longer[:24], weight) and longer[24] == 0
 
 
 def test_samples_come_back_and_pickles_are_refused(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from models import build_model
-from utils.discs import TYPICAL_GAP_MM
+from utils.discs import SACRAL, TYPICAL_GAP_MM
 from utils.labeller import Labeller
 from utils.skeleton import (
     DOUBT,
@@ -25,6 +25,7 @@ from utils.skeleton import (
     learn_prior,
     search,
     shift_margin,
+    typical_prior,
 )
 
 LEVELS = [20, 21, 22, 23, 24, 25]
@@ -70,7 +71,7 @@ def score_of(chain, candidates, levels, prior, extent, size):
 def test_search_equals_brute_force(seed):
     rng = np.random.default_rng(seed)
     levels = LEVELS[: rng.integers(1, 7)]
-    prior, extent, sizes = learn_prior([]), np.array([260.0, 180.0]), np.array([0.8, 1.0, 1.2])
+    prior, extent, sizes = typical_prior(), np.array([260.0, 180.0]), np.array([0.8, 1.0, 1.2])
     spine = straight(levels, size=rng.uniform(0.7, 1.3))
     candidates = []
     for place in spine:
@@ -102,7 +103,7 @@ def test_a_chain_with_a_missing_and_a_false_disc_is_found():
     candidates = [(place[None], np.array([0.9]), np.array([DOUBT])) for place in spine]
     candidates[2] = NOTHING  # L2-L3 was not seen
     candidates[4] = (np.array([[40.0, 20.0], spine[4]]), np.array([0.95, 0.6]), np.full(2, DOUBT))  # one far off
-    chain = search(candidates, LEVELS, learn_prior([]), (300, 200)).picks
+    chain = search(candidates, LEVELS, typical_prior(), (300, 200)).picks
     assert chain == {20: 0, 21: 0, 23: 0, 24: 1, 25: 0}
 
 
@@ -118,9 +119,43 @@ def test_a_place_that_is_surely_a_disc_is_not_left_without_a_name():
     named = {}
     for told, doubt in (("doubt of each place", doubt_of(evidence)), ("the same for all", np.full(6, DOUBT))):
         candidates = [(spine, torn[level], doubt) for level in LEVELS]
-        named[told] = search(candidates, LEVELS, learn_prior([]), (300, 200)).picks
+        named[told] = search(candidates, LEVELS, typical_prior(), (300, 200)).picks
     assert named["doubt of each place"] == dict(zip(LEVELS, range(6), strict=True))
     assert named["the same for all"] == dict(zip(LEVELS[1:], range(5), strict=True))
+
+
+def test_a_large_rest_in_the_sacrum_has_a_name_of_its_own():
+    # A place below L5-S1 that is surely a disc, and looks a little like L5-S1: without S1-S2 it takes that name, and
+    # the whole chain is one level off.
+    levels = [*LEVELS, SACRAL]
+    spine = straight(levels)
+    torn = {level: np.full(7, 0.01) for level in [19, *levels]}
+    for index, level in enumerate(levels):
+        torn[level][index] = 0.6
+        torn[level - 1][index] = 0.4
+    torn[25][6] = 0.97
+    named = {}
+    for known in ([19, *LEVELS], [19, *levels]):
+        doubt = doubt_of(np.stack([torn[level] for level in known], -1))
+        picks = search([(spine, torn[level], doubt) for level in known], known, typical_prior(), (300, 200)).picks
+        named[len(known)] = picks
+    assert named[8] == dict(zip(levels, range(7), strict=True))
+    assert named[7] == dict(zip([19, *LEVELS], range(7), strict=True))
+
+
+def test_what_the_sacrum_holds_is_never_reported():
+    levels, heatmaps = [*range(2, 26), SACRAL], np.full((1, 25, 60, 40), 1e-3, np.float32)
+    prior = typical_prior()
+    place = np.array([20.0, 20.0])
+    for level in range(21, SACRAL + 1):
+        row, column = np.round(place / 4).astype(int)
+        heatmaps[0, level - 2, row, column] = 0.95
+        place = place + prior.mean[level] if level < SACRAL else place
+    checkpoint = {"levels": levels, "resolution": 1.0, "prior": None, "output": "logits"}
+    labeller = Labeller(checkpoint, "none", torch.device("cpu"), build_model("hourglass", 25, stacks=1, features=16))
+    found = labeller.discs(heatmaps, np.zeros(1), (240, 160))
+    assert found.levels.tolist() == [21, 22, 23, 24, 25]
+    assert len(found.heatmaps) == len(labeller.levels) == 24
 
 
 def test_the_doubt_of_a_place_is_what_its_evidence_leaves():
@@ -135,18 +170,18 @@ def test_nothing_usable_gives_no_disc(value):
     doubt = np.array([DOUBT])
     candidates = [(np.array([[10.0, 10.0]]), np.array([value if value == 0 else np.nan]), doubt) for _ in LEVELS]
     candidates[0] = (np.array([[value or np.nan, 10.0]]), np.array([0.9]), doubt)
-    assert search(candidates, LEVELS, learn_prior([]), (300, 200)) == Chain({}, 0.0, {})
+    assert search(candidates, LEVELS, typical_prior(), (300, 200)) == Chain({}, 0.0, {})
 
 
 def test_one_disc_and_a_tie_are_answers():
     tie = (np.array([[50.0, 50.0], [50.0, 50.0]]), np.array([0.9, 0.9]), np.full(2, DOUBT))
     one = [NOTHING, tie] + [NOTHING] * 4
-    assert list(search(one, LEVELS, learn_prior([]), (300, 200)).picks) == [21]
+    assert list(search(one, LEVELS, typical_prior(), (300, 200)).picks) == [21]
 
 
 def test_prior_is_learned_relative_to_size_and_kept_in_plain_values():
     spines = [(straight(LEVELS, size=size), LEVELS) for size in (0.8, 1.0, 1.3)] * 20
-    prior = learn_prior(spines)
+    prior = learn_prior(spines, typical_prior())
     for level in LEVELS[:-1]:
         np.testing.assert_allclose(prior.mean[level], [TYPICAL_GAP_MM[level], 0], atol=0.01)
     again = Prior.from_dict(prior.to_dict())
@@ -154,7 +189,7 @@ def test_prior_is_learned_relative_to_size_and_kept_in_plain_values():
 
 
 def test_the_margin_tells_a_chain_from_its_shifted_one():
-    spine, prior, extent = straight(LEVELS[1:-1]), learn_prior([]), (300, 200)
+    spine, prior, extent = straight(LEVELS[1:-1]), typical_prior(), (300, 200)
     levels = np.array(LEVELS[1:-1])
     sure = np.full(4, 0.9)
     certain = np.full(4, LEAST_DOUBT)  # every place has more than 1 of evidence in all

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from utils.checkpoint import SHIPPED
-from utils.discs import LEVELS
+from utils.discs import LEVELS, SACRAL
 from utils.labeller import load_labeller
 from utils.phantom import draw_anatomy
 from utils.scan import Scan, normalise, sagittal, slab_offsets
@@ -18,9 +18,9 @@ def test_the_file_is_whole_small_and_holds_16_bits():
     digest, name = SHIPPED.with_suffix(".sha256").read_text().split()
     assert name == SHIPPED.name and hashlib.sha256(SHIPPED.read_bytes()).hexdigest() == digest
     checkpoint = torch.load(SHIPPED, weights_only=True)
-    assert tuple(checkpoint["levels"]) == LEVELS
+    assert tuple(checkpoint["levels"]) == (*LEVELS, SACRAL)
     assert {v.dtype for v in checkpoint["state_dict"].values() if v.is_floating_point()} == {torch.float16}
-    assert checkpoint["calibration"] and "optimizer" not in checkpoint
+    assert checkpoint["calibration"] and not {"optimizer", "newest", "log"} & set(checkpoint)
 
 
 def test_it_names_the_discs_of_new_people():

@@ -2,9 +2,10 @@
 
 Keys: ``format``, ``model`` (name and arguments of `build_model`), ``state_dict``, ``levels`` (level of
 each channel), ``resolution`` (mm), ``output`` ("logits" or "heatmaps"), ``prior`` (geometry of the chain),
-``calibration`` (of the confidence, once the training is over),
+``looks`` (at each scan, see `utils.looks`), ``calibration`` (of the confidence, once the training is over),
 ``epoch``, ``best`` (score of the best epoch so far), ``data`` (folder it was trained on), ``args`` (the
-flags), ``version`` (of the code), ``digest`` (of all the rest) and, in ``last.pt`` alone, ``optimizer``,
+flags), ``version`` (of the code), ``digest`` (of all the rest) and, in ``last.pt`` alone, ``newest`` (the
+weights that are trained, where ``state_dict`` holds their average), ``averaged`` (steps), ``optimizer``,
 ``scheduler`` and what was done of the epoch that was not finished.
 """
 
@@ -22,7 +23,7 @@ from utils.discs import LEVELS
 from utils.files import UserError, replace_file
 from utils.released import import_released
 
-FORMAT = 1
+FORMAT = 2
 NEEDED = ("model", "state_dict", "levels", "resolution", "output", "prior", "args")
 DAMAGED = (
     pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError,

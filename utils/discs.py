@@ -9,18 +9,20 @@ import argparse
 
 FIRST, LAST = 1, 25
 LEVELS = tuple(range(2, LAST + 1))
+# The rest of a disc between S1 and S2: a network that can name it does not take it for L5-S1. It is never reported.
+SACRAL = LAST + 1
 LANDMARKS = {49: "pontomedullary groove", 50: "pontomedullary junction", 60: "conus medullaris"}
 REGIONS = ("cervical", "thoracic", "lumbar", "sacral")
 
 _VERTEBRAE = [f"C{i}" for i in range(1, 8)] + [f"T{i}" for i in range(1, 13)] + [f"L{i}" for i in range(1, 6)] + ["S1"]
 
-# Distance in mm from the posterior tip of disc k to that of disc k + 1, for k = 1 to 24: a body and
+# Distance in mm from the posterior tip of disc k to that of disc k + 1, for k = 1 to 25: a body and
 # half of either disc beside it. Rounded from the spine-generic template PAM50 (De Leener et al. 2018,
 # k = 2 to 19), from Gilad and Nissan 1986 (lumbar) and Busscher et al. 2010 (all levels).
 TYPICAL_GAP_MM = {
     1: 17.0, 2: 17.0, 3: 18.0, 4: 17.5, 5: 17.0, 6: 17.0, 7: 18.5, 8: 20.5, 9: 22.0, 10: 23.0,
     11: 23.5, 12: 24.5, 13: 25.0, 14: 25.5, 15: 26.5, 16: 27.5, 17: 28.5, 18: 30.0, 19: 32.0,
-    20: 34.0, 21: 35.0, 22: 35.5, 23: 36.0, 24: 34.0,
+    20: 34.0, 21: 35.0, 22: 35.5, 23: 36.0, 24: 34.0, SACRAL - 1: 29.0,
 }  # fmt: skip
 
 

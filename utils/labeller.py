@@ -9,9 +9,11 @@ import torch
 from utils.checkpoint import build_network, load_checkpoint
 from utils.confidence import Calibration
 from utils.device import autocast, choose_device
+from utils.discs import LEVELS
 from utils.heatmaps import STRIDE, candidates, to_heatmap
 from utils.lateral import lateral_positions
-from utils.skeleton import Prior, doubt_of, learn_prior, search, shift_margin, strongest
+from utils.looks import spine_alone
+from utils.skeleton import doubt_of, prior_of, search, shift_margin, strongest
 
 MOST_PIXELS = 2**22  # in one pass, which is more than a whole spine has: memory is bounded for every scan
 MULTIPLE = 64  # a slice is padded to a multiple of this: four levels of pooling at a quarter of the resolution
@@ -67,11 +69,13 @@ class Labeller:
     def __init__(self, checkpoint, source, device=None, network=None):
         self.checkpoint, self.source = checkpoint, Path(source)
         self.device = device or choose_device()
-        self.levels = tuple(checkpoint["levels"])
+        self.channels = tuple(checkpoint["levels"])
+        self.levels = tuple(level for level in self.channels if level in LEVELS)
         self.resolution = checkpoint["resolution"]
-        self.prior = Prior.from_dict(checkpoint["prior"]) if checkpoint["prior"] else learn_prior([])
+        self.prior = prior_of(checkpoint)
         stored = checkpoint.get("calibration")
         self.calibration = Calibration.from_dict(stored) if stored else Calibration()
+        self.looks = checkpoint.get("looks", 1)
         self.searching = True
         self.network = network
         if network is None:
@@ -94,7 +98,13 @@ class Labeller:
             Without the discs whose confidence is below the calibration's threshold.
         """
         heatmaps, attention = self.heatmaps(slabs)
-        prediction = self.discs(heatmaps, np.asarray(offsets, float), slabs.shape[1:])
+        offsets, shape = np.asarray(offsets, float), slabs.shape[1:]
+        if self.looks == 2:
+            first = self._named(heatmaps, offsets, shape)
+            spine = first.points[np.isin(first.levels, self.levels)]
+            if len(spine):
+                heatmaps = (heatmaps + self.heatmaps(spine_alone(slabs, spine, self.resolution))[0]) / 2
+        prediction = self.discs(heatmaps, offsets, shape)
         if attention is not None:
             prediction.attention = attention[prediction.slab]
         return prediction
@@ -118,6 +128,11 @@ class Labeller:
 
     def discs(self, heatmaps, offsets, shape):
         """Name the discs in heatmaps (S, K, h, w) of slabs with a ``shape`` (H, W); returns a `Prediction`."""
+        found = self._named(heatmaps, offsets, shape)
+        return found.kept((found.confidence >= self.calibration.threshold) & np.isin(found.levels, self.levels))
+
+    def _named(self, heatmaps, offsets, shape):
+        """Name all discs, the unsure ones and what the sacrum holds, too."""
         heatmaps = np.nan_to_num(heatmaps, nan=0.0, posinf=0.0, neginf=0.0)
         highest = heatmaps.max(0)
         found = candidates(highest)
@@ -126,23 +141,23 @@ class Labeller:
             (points * self.resolution, evidence, doubt_of(around(highest[None], points)[:, 0]))
             for points, evidence in found
         ]
-        chain = search(in_mm, self.levels, self.prior, extent) if self.searching else strongest(in_mm, self.levels)
-        channels = [self.levels.index(level) for level in chain.picks]
+        chain = search(in_mm, self.channels, self.prior, extent) if self.searching else strongest(in_mm, self.channels)
+        channels = [self.channels.index(level) for level in chain.picks]
         taken = list(zip(channels, chain.picks.values(), strict=True))
         points = np.reshape([found[channel][0][pick] for channel, pick in taken], (-1, 2))
         evidence = np.array([found[channel][1][pick] for channel, pick in taken])
         share = np.array(list(chain.share.values()))
         near = around(heatmaps, points)  # (N, S, K)
-        by_level = dict(zip(self.levels, np.moveaxis(near.max(1), 1, 0), strict=True)) if len(points) else {}
+        by_level = dict(zip(self.channels, np.moveaxis(near.max(1), 1, 0), strict=True)) if len(points) else {}
         levels = np.array(list(chain.picks), int)
         margin = shift_margin(points * self.resolution, levels, by_level, chain.score, self.prior, extent)
         by_slab = near[np.arange(len(points)), :, channels]
         confidence = self.calibration.confidence(evidence, share, np.full(len(points), margin))
-        prediction = Prediction(
+        return Prediction(
             levels, points, lateral_positions(by_slab, offsets, points[:, 0] * self.resolution), confidence, evidence,
-            share, margin, highest, None, int(by_slab.sum(0).argmax()) if len(points) else len(offsets) // 2,
+            share, margin, highest[: len(self.levels)], None,
+            int(by_slab.sum(0).argmax()) if len(points) else len(offsets) // 2,
         )  # fmt: skip
-        return prediction.kept(confidence >= self.calibration.threshold)
 
 
 def around(heatmaps, points):

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from utils.canvas import PIXEL_MM
+from utils.looks import BACK_MM, FRONT_MM
 from utils.phantom import draw_anatomy
 from utils.pool import processes
 from utils.sample import BESIDE_MM, IN_SLAB_MM
@@ -36,10 +37,12 @@ class Bank:
     ----------
     maps : (N, 4, H, W) uint8 tensor
         As in `utils.phantom.Anatomy`.
-    points : (N, 26, 2) tensor
+    points : (N, 27, 2) tensor
         In mm; a row of NaN at index 0.
     shift : (N, H) tensor, widths : (N, H, 3) tensor
         In mm.
+    columns : (N, H) tensor
+        Where the tips of the discs run, in mm.
     """
 
     def __init__(self, anatomies, count, device="cpu"):
@@ -51,6 +54,9 @@ class Bank:
                     setattr(self, part, torch.empty(count, *own.shape, dtype=kind, device=device))
             for part, own in parts.items():
                 getattr(self, part)[index] = own
+        rows = np.arange(self.shift.shape[1]) * PIXEL_MM
+        lines = [np.interp(rows, tips[1:, 0], tips[1:, 1]) for tips in self.points.cpu().numpy()]
+        self.columns = torch.tensor(np.array(lines), dtype=torch.float32, device=device)
 
     def __len__(self):
         """Return the number of anatomies."""
@@ -98,9 +104,9 @@ def draw_images(bank, count, generator):
     -------
     images : (count, 1, 256, 256) tensor in 0..1
         Slices of 1 mm a pixel, normalised as `utils.scan.normalise` does.
-    points : (count, 26, 2) tensor
-        Row and column in pixels by level.
-    states : (count, 26) int8 tensor
+    points : (count, 27, 2) tensor
+        Row and column in pixels by level, as in `utils.phantom.Anatomy`.
+    states : (count, 27) int8 tensor
         PRESENT, OUTSIDE or UNKNOWN, by level.
     """
     draw = _Dice(generator, bank.maps.device, count)
@@ -114,8 +120,11 @@ def draw_images(bank, count, generator):
     rough = torch.from_numpy(TEXTURE.astype(np.float32)).to(draw.device) * draw.uniform(0.3, 2.0)[:, None]
     image = torch.zeros(count, SIZE, SIZE, device=draw.device)
     texture = torch.zeros_like(image)
+    front = draw.chance(0.6) * draw.normal(0, 60)
+    behind = draw.chance(0.3) * draw.normal(0, 12)
     for down, back, deep in SAMPLES:
-        tissue = _tissues(bank, which, view.source(down, back), depth + deep * thickness)
+        source = _slid(bank, which, view.source(down, back), front, behind)
+        tissue = _tissues(bank, which, source, depth + deep * thickness)
         image += torch.gather(signal, 1, tissue).view_as(image) / len(SAMPLES)
         texture += torch.gather(rough, 1, tissue).view_as(image) / len(SAMPLES)
     image = image * (1 + texture * draw.smooth(96) + 0.5 * texture * draw.smooth(32)).clamp(min=0.1)
@@ -153,7 +162,7 @@ class _View:
 
     def __init__(self, draw, points):
         # Necks and loins are scanned more often than chests, and tell the levels apart better.
-        often = torch.tensor([0.0] + 8 * [1.2] + 9 * [0.7] + 8 * [1.8], device=draw.device)
+        often = torch.tensor([0.0] + 8 * [1.2] + 9 * [0.8] + 8 * [1.8] + [0.0], device=draw.device)
         level = torch.multinomial(often, draw.count, replacement=True, generator=draw.generator)
         # The spine lies in the back half of a slice as a rule.
         self.centre = points[torch.arange(draw.count), level].clone()
@@ -186,6 +195,24 @@ class _View:
             bent = F.grid_sample(self.field, grid.nan_to_num(0), padding_mode="border", align_corners=True)[..., 0]
             moved = (source - self.centre[:, None] - bent.transpose(1, 2)) @ inverse + self.middle
         return moved
+
+
+def _slid(bank, which, source, front, behind):
+    """Let what lies before and behind the spine slide along it by mm (B,): it tells the levels less than it seems to.
+
+    In drawings, bowel and bladder, fat and skin always go with the same discs; in people they do not.
+    """
+    row, column = source
+    last = bank.columns.shape[1] - 1
+
+    def line(rows):
+        place = (rows / PIXEL_MM).round().long().clamp(0, last)
+        return torch.gather(bank.columns[which], 1, place.flatten(1)).view_as(rows)
+
+    beside = column - line(row)
+    slide = torch.where(beside < -FRONT_MM, front[:, None, None], 0.0)
+    slide = torch.where(beside > BACK_MM, behind[:, None, None], slide)
+    return row + slide, line(row + slide) + beside
 
 
 def _tissues(bank, which, source, depth):
@@ -288,7 +315,7 @@ def _normalise(image, filled):
 
 
 def _states(bank, which, points, window, depth):
-    """Tell for each level (B, 26) whether it is present (1), outside (0) or unknown (-1)."""
+    """Tell for each level (B, 27) whether it is present (1), outside (0) or unknown (-1)."""
     pixel = points.nan_to_num(-1e6).round().long()
     inside = ((pixel >= 0) & (pixel < SIZE)).all(-1)
     row, column = pixel.clamp(0, SIZE - 1).unbind(-1)

@@ -10,11 +10,12 @@ import torch
 RECIPES = {
     "default": {
         "features": 64, "in_channels": 1, "batch_size": 8, "lr": 1e-3, "loss": "focal", "optimizer": "adamw",
+        "average": True,  # of the weights of many steps
         "least_slices": 160,  # an epoch takes a small data set several times: validation costs time too
     },
     "published": {
         "features": 256, "in_channels": 3, "batch_size": 3, "lr": 2.5e-4, "loss": "mse", "optimizer": "rmsprop",
-        "least_slices": 1,
+        "average": False, "least_slices": 1,
     },
 }  # fmt: skip
 

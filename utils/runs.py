@@ -16,21 +16,29 @@ def holds_run(out):
     return any((out / name).exists() for name in (LAST, BEFORE, BEST))
 
 
-def full_state(state, network, optimizer, scheduler):
-    """Return all that it takes to go on from here."""
-    weights = {key: value.detach().cpu() for key, value in network.state_dict().items()}
+def full_state(state, network, average, optimizer, scheduler):
+    """Return all that it takes to go on from here; where there is an average, a prediction takes its weights."""
+    weights, rest = weights_of(network), {}
+    if average:
+        rest = {"newest": weights, "averaged": int(average.n_averaged)}
+        weights = weights_of(average.module)
     return {
-        **state, "state_dict": weights, "optimizer": optimizer.state_dict(), "scheduler": scheduler.state_dict(),
+        **state, "state_dict": weights, **rest, "optimizer": optimizer.state_dict(),
+        "scheduler": scheduler.state_dict(),
     }  # fmt: skip
+
+
+def weights_of(network):
+    """Return a network's weights, on the CPU."""
+    return {key: value.detach().cpu() for key, value in network.state_dict().items()}
 
 
 def save_best(out, state, network):
     """Save what a prediction needs, without the log."""
-    weights = {key: value.detach().cpu() for key, value in network.state_dict().items()}
-    save_checkpoint(out / BEST, {**state, "state_dict": weights, "log": [], "frames": [], "losses": []})
+    save_checkpoint(out / BEST, {**state, "state_dict": weights_of(network), "log": [], "frames": [], "losses": []})
 
 
-def save_last(out, state, network, optimizer, scheduler):
+def save_last(out, state, *rest):
     """Save all that it takes to go on; what was saved before is kept as ``before.pt``.
 
     Raises
@@ -45,7 +53,7 @@ def save_last(out, state, network, optimizer, scheduler):
     if (out / LAST).exists():
         with cannot_be_written(out / BEFORE):
             os.replace(out / LAST, out / BEFORE)
-    save_checkpoint(out / LAST, full_state(state, network, optimizer, scheduler))
+    save_checkpoint(out / LAST, full_state(state, *rest))
 
 
 def load_last(out):
@@ -68,7 +76,7 @@ def load_last(out):
             print(f"warning: {error}; going on from {found[-1].name}", file=sys.stderr)
 
 
-def go_on(out, checkpoint, state, network, optimizer, scheduler):
+def go_on(out, checkpoint, state, network, average, optimizer, scheduler):
     """Bring back a run exactly as `load_last` found it in ``out``.
 
     Raises
@@ -86,7 +94,12 @@ def go_on(out, checkpoint, state, network, optimizer, scheduler):
     if changed:
         flags = ", ".join(f"--{key.replace('_', '-')} {settings[key]}" for key in changed)
         raise UserError(f"{out} holds a run with {flags}: give the same to go on with it")
-    network.load_state_dict(checkpoint.pop("state_dict"))
+    weights = checkpoint.pop("state_dict")
+    if average:
+        average.module.load_state_dict(weights)
+        average.n_averaged.fill_(checkpoint.pop("averaged"))
+        weights = checkpoint.pop("newest")
+    network.load_state_dict(weights)
     optimizer.load_state_dict(checkpoint.pop("optimizer"))
     scheduler.load_state_dict(checkpoint.pop("scheduler"))
     state.update(checkpoint)

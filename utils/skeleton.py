@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
-from utils.discs import FIRST, LAST, TYPICAL_GAP_MM
+from utils.discs import FIRST, LAST, SACRAL, TYPICAL_GAP_MM
 
 SIZES = np.array([0.65, 0.72, 0.8, 0.87, 0.94, 1.0, 1.07, 1.15, 1.24, 1.35])
 MOST_MISSING = 3  # levels that a chain may leave out between two of its discs
@@ -25,6 +25,8 @@ MISSING_PRICE = 2.0  # for each level left out between two discs
 END_PRICE = 1.0  # for ending where the next disc would still lie inside the slice
 SIZE_SD = 0.2  # of the logarithm of a spine's size
 LEAST_EVIDENCE = 1e-3  # what a heatmap that shows nothing counts as in a shifted chain
+FLOOR = np.eye(2) * 4.0  # of the prior's covariance: annotation errors of about 2 mm at either end
+SACRAL_SLOPE = np.array([0.7, 0.7])  # the back of S1 lies half way between upright and level (Vialle et al. 2005)
 NEVER = -1e9  # a score that no chain makes up for; finite, so that sums and differences stay numbers
 
 
@@ -34,9 +36,9 @@ class Prior:
 
     Attributes
     ----------
-    mean : (26, 2) array
+    mean : (27, 2) array
         ``mean[k]`` leads from disc k to disc k + 1, (row, col) in mm.
-    covariance : (26, 2, 2) array
+    covariance : (27, 2, 2) array
         In square mm.
     """
 
@@ -45,11 +47,11 @@ class Prior:
 
     @cached_property
     def links(self):
-        """Mean (26, G, 2), inverse covariance (26, G, 2, 2) and least way down (26, G), by level and jump - 1."""
+        """Mean (27, G, 2), inverse covariance (27, G, 2, 2) and least way down (27, G), by level and jump - 1."""
         jumps = MOST_MISSING + 1
-        mean, spread = np.zeros((LAST + 1, jumps, 2)), np.tile(np.eye(2), (LAST + 1, jumps, 1, 1))
-        for level in range(FIRST, LAST):
-            for jump in range(1, min(jumps, LAST - level) + 1):
+        mean, spread = np.zeros((SACRAL + 1, jumps, 2)), np.tile(np.eye(2), (SACRAL + 1, jumps, 1, 1))
+        for level in range(FIRST, SACRAL):
+            for jump in range(1, min(jumps, SACRAL - level) + 1):
                 mean[level, jump - 1] = self.mean[level : level + jump].sum(0)
                 # Neighbouring vectors bend together, so their spreads add rather than their variances.
                 spread[level, jump - 1] = LOOSENESS * jump * self.covariance[level : level + jump].sum(0)
@@ -74,38 +76,52 @@ def spine_size(points, levels):
     return float(length / sum(TYPICAL_GAP_MM[level] for level in range(levels[0], levels[-1])))
 
 
-def learn_prior(spines, worth=4.0):
+def typical_prior():
+    """Return the prior of straight spines with typical distances, bent loosely, on a sacrum that lies half way back."""
+    mean = np.zeros((SACRAL + 1, 2))
+    covariance = np.zeros((SACRAL + 1, 2, 2))
+    for level in range(FIRST, SACRAL):
+        gap = TYPICAL_GAP_MM[level]
+        mean[level] = gap * SACRAL_SLOPE if level == LAST else (gap, 0.0)
+        covariance[level] = np.diag([(0.14 * gap) ** 2, (0.35 * gap) ** 2]) + FLOOR
+    return Prior(mean, covariance)
+
+
+def learn_prior(spines, start, worth=4.0):
     """Learn the prior from labelled spines.
 
-    Each pair of neighbours seen pulls the mean and the covariance of its level away from a typical,
-    straight spine, which counts as much as ``worth`` pairs; so levels that were never seen keep it.
+    Each pair of neighbours seen pulls the mean and the covariance of its level away from those of ``start``,
+    which counts as much as ``worth`` pairs; so levels that were never seen keep it.
 
     Parameters
     ----------
     spines : list of (points (N, 2) in mm, levels (N,) ascending)
+    start : Prior
+        As of `prior_of`.
     worth : float
 
     Returns
     -------
     Prior
     """
-    mean = np.zeros((LAST + 1, 2))
-    covariance = np.zeros((LAST + 1, 2, 2))
-    vectors = {level: [] for level in range(FIRST, LAST)}
+    mean, covariance = start.mean.copy(), start.covariance.copy()
+    vectors = {level: [] for level in range(FIRST, SACRAL)}
     for points, levels in spines:
         size = spine_size(points, levels)
         for i in range(len(levels) - 1):
             if levels[i + 1] == levels[i] + 1:
                 vectors[int(levels[i])].append((np.asarray(points[i + 1]) - points[i]) / size)
     for level, seen in vectors.items():
-        gap = TYPICAL_GAP_MM[level]
-        start, spread = np.array([gap, 0.0]), np.diag([(0.14 * gap) ** 2, (0.35 * gap) ** 2])
         seen = np.reshape(seen, (-1, 2))
-        mean[level] = (worth * start + seen.sum(0)) / (worth + len(seen))
+        mean[level] = (worth * start.mean[level] + seen.sum(0)) / (worth + len(seen))
         away = seen - mean[level]
-        # A floor for annotation errors, of about 2 mm at either end.
-        covariance[level] = (worth * spread + away.T @ away) / (worth + len(seen)) + np.eye(2) * 4.0
+        covariance[level] = (worth * (start.covariance[level] - FLOOR) + away.T @ away) / (worth + len(seen)) + FLOOR
     return Prior(mean, covariance)
+
+
+def prior_of(checkpoint):
+    """Return the prior that a checkpoint holds, or the typical one where there is none."""
+    return Prior.from_dict(checkpoint["prior"]) if checkpoint and checkpoint["prior"] else typical_prior()
 
 
 def link_scores(prior, level, jump, start, end, sizes):
@@ -139,8 +155,8 @@ def link_scores(prior, level, jump, start, end, sizes):
 def _end_prices(prior, level, points, step, sizes, extent):
     """Price (..., S) of a chain's end at discs (...): nothing where the next disc would lie outside the slice."""
     neighbour = level + step
-    exists = (neighbour >= FIRST) & (neighbour <= LAST)
-    vector = prior.mean[np.clip(np.minimum(level, neighbour), 0, LAST)] * step
+    exists = (neighbour >= FIRST) & (neighbour <= LAST)  # of S1-S2 many people have no rest
+    vector = prior.mean[np.clip(np.minimum(level, neighbour), 0, SACRAL)] * step
     place = points[..., None, :] + sizes[:, None] * vector[..., None, :]
     return END_PRICE * (((place >= 0) & (place <= np.asarray(extent))).all(-1) & exists[..., None])
 
@@ -232,8 +248,8 @@ def search(candidates, levels, prior, extent, sizes=SIZES):
     # Every level has room for the same number of candidates, and empty levels surround the real ones:
     # then one step of the recursion is one operation on arrays.
     most = max([np.size(evidence) for _, evidence, _ in candidates], default=0)
-    places = np.zeros((LAST + 1 + 2 * jumps, most, 2))
-    worth = np.full((LAST + 1 + 2 * jumps, most), NEVER)
+    places = np.zeros((SACRAL + 1 + 2 * jumps, most, 2))
+    worth = np.full((SACRAL + 1 + 2 * jumps, most), NEVER)
     for level, (points, evidence, doubt) in zip(levels, candidates, strict=True):
         points, evidence = np.reshape(points, (-1, 2)).astype(float), np.reshape(evidence, -1).astype(float)
         usable = np.flatnonzero(np.isfinite(points).all(1) & np.isfinite(evidence) & (evidence > 0))
@@ -242,8 +258,8 @@ def search(candidates, levels, prior, extent, sizes=SIZES):
     if not (worth > NEVER).any():
         return Chain({}, 0.0, {})
 
-    numbers = np.arange(LAST + 1)
-    inner = slice(jumps, jumps + LAST + 1)
+    numbers = np.arange(SACRAL + 1)
+    inner = slice(jumps, jumps + SACRAL + 1)
     start = _size_scores(sizes) - _end_prices(prior, numbers[:, None], places[inner], -1, sizes, extent)
     final = -_end_prices(prior, numbers[:, None], places[inner], 1, sizes, extent)
     # links[level, jump - 1, i, j, size]: from candidate i of level - jump to candidate j of level.
@@ -256,8 +272,8 @@ def search(candidates, levels, prior, extent, sizes=SIZES):
     worth = worth[..., None]
     best = np.full((*worth.shape[:2], len(sizes)), NEVER)
     summed = best.copy()
-    origin = np.zeros((LAST + 1, most, len(sizes)), int)
-    for level in range(FIRST, LAST + 1):
+    origin = np.zeros((SACRAL + 1, most, len(sizes)), int)
+    for level in range(FIRST, SACRAL + 1):
         if (worth[level + jumps] <= NEVER).all():
             continue
         before = slice(level + jumps - 1, level - 1, -1)  # jumps of 1, 2, ...
@@ -330,14 +346,14 @@ def shift_margin(points, levels, evidence, score, prior, extent, sizes=SIZES):
 def _shares(picks, summed, final, links, worth, jumps):
     """Return the share of each picked candidate in all chains, from the forward sums."""
     onward = np.full_like(summed, NEVER)
-    for level in range(LAST, FIRST - 1, -1):
+    for level in range(SACRAL, FIRST - 1, -1):
         ways = [final[level][None]]
-        for jump in range(1, min(jumps, LAST - level) + 1):
+        for jump in range(1, min(jumps, SACRAL - level) + 1):
             below = level + jump + jumps
             ways.append(np.swapaxes(links[level + jump, jump - 1] + (worth + onward)[below], 0, 1))
         onward[level + jumps] = _log_sum(np.concatenate(ways))
-    total = (summed + onward)[jumps : jumps + LAST + 1]
-    inner = summed[jumps : jumps + LAST + 1] + final
+    total = (summed + onward)[jumps : jumps + SACRAL + 1]
+    inner = summed[jumps : jumps + SACRAL + 1] + final
     whole = _log_sum(np.append(inner.ravel(), 0.0))
     return {level: float(np.exp(min(_log_sum(total[level, pick]) - whole, 0.0))) for level, pick in picks.items()}
 

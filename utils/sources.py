@@ -5,11 +5,11 @@ import os
 from torch.utils.data import DataLoader
 
 from utils import ranks
-from utils.discs import LEVELS
+from utils.discs import SACRAL
 from utils.randomise import draw_bank
 from utils.recipes import RECIPES
 from utils.sample import load_split, load_summary
-from utils.synthetic import RESOLUTION_MM, SIGMA_MM, SyntheticBatches, validation_samples
+from utils.synthetic import CHANNELS, RESOLUTION_MM, SIGMA_MM, SyntheticBatches, validation_samples
 from utils.training import TrainingSlices
 
 SYNTHETIC_EPOCH = 2048  # images
@@ -31,10 +31,12 @@ class Prepared:
         For the prior of the search.
     """
 
-    def __init__(self, args, batch_size, device):
+    def __init__(self, args, batch_size, device, earlier=None):
         summary = load_summary(args.data)
         samples, self.val_samples = load_split(args.data, "train"), load_split(args.data, "val")
         self.levels, self.resolution, self.sigma = summary["levels"], summary["resolution"], summary["sigma"]
+        if earlier and list(earlier["levels"]) == [*self.levels, SACRAL]:
+            self.levels = [*self.levels, SACRAL]  # what nobody labels, and is learned no further
         wanted = max(len(samples), RECIPES[args.recipe]["least_slices"])
         self.batch_size, self.steps = batch_size, -(-wanted // batch_size)
         length = self.steps * batch_size  # all batches are full
@@ -76,13 +78,13 @@ class BatchesFrom:
 class Synthetic:
     """People drawn for this training; attributes as in `Prepared`."""
 
-    def __init__(self, args, batch_size, device):
-        self.levels, self.resolution, self.sigma = list(LEVELS), RESOLUTION_MM, SIGMA_MM
+    def __init__(self, args, batch_size, device, earlier=None):
+        self.levels, self.resolution, self.sigma = CHANNELS, RESOLUTION_MM, SIGMA_MM
         bank = draw_bank(args.synthetic, args.seed, device, jobs=os.cpu_count())
         self.batch_size, self.steps = batch_size, SYNTHETIC_EPOCH // batch_size
         self.made = SyntheticBatches(bank, batch_size // ranks.count(), args.seed + ranks.rank())
         self.val_samples = validation_samples()
-        self.spines = [(points[list(LEVELS)], LEVELS) for points in bank.points.cpu().numpy()]
+        self.spines = [(points[CHANNELS], CHANNELS) for points in bank.points.cpu().numpy()]
 
     def batches(self, epoch, start):
         """As of `Prepared`; every process makes images of its own."""

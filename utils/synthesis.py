@@ -6,6 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from utils.canvas import PIXEL_MM, TISSUES
+from utils.discs import LAST, LEVELS
 
 # Typical signal of each tissue, relative to fat on T1w and to CSF on T2w; order as in TISSUES.
 SIGNAL = {
@@ -84,7 +85,7 @@ def draw_volume(rng, anatomy, contrast, field, voxel_mm, turn_deg=(0.0, 0.0, 0.0
     Volume
     """
     voxel = np.asarray(voxel_mm, float)
-    middle_col = np.nanmean(anatomy.points[1:, 1]) - rng.uniform(5, 35)
+    middle_col = np.nanmean(anatomy.points[1 : LAST + 1, 1]) - rng.uniform(5, 35)
     depth = min(rng.uniform(200, 290), anatomy.maps.shape[2] * PIXEL_MM - 20)
     rows = np.arange(field[1], field[0], -voxel[2])  # upward
     columns = middle_col + depth / 2 - np.arange(0, depth, voxel[1])  # forward
@@ -106,9 +107,8 @@ def draw_volume(rng, anatomy, contrast, field, voxel_mm, turn_deg=(0.0, 0.0, 0.0
     data = np.sqrt((data + noise[0]) ** 2 + noise[1] ** 2)  # Rician
     data *= np.float32(rng.uniform(300, 2000))
 
-    inside = (anatomy.points[1:, 0] < field[1] - 2) & (anatomy.points[1:, 0] > field[0] + 2)
-    levels = np.flatnonzero(inside) + 1
-    levels = levels[levels >= 2]
+    row = anatomy.points[:, 0]
+    levels = np.array([level for level in LEVELS if field[0] + 2 < row[level] < field[1] - 2], int)
     points = anatomy.points[levels]
     lateral_mm = np.interp(points[:, 0], np.arange(len(anatomy.shift)) * PIXEL_MM, anatomy.shift)
     voxels = np.stack(

@@ -3,13 +3,14 @@
 import numpy as np
 import torch
 
-from utils.discs import LEVELS
+from utils.discs import LAST, LEVELS, SACRAL
 from utils.heatmaps import STRIDE
 from utils.plane import Plane
 from utils.randomise import SIZE, draw_bank, draw_images
 from utils.sample import PRESENT, UNKNOWN, Sample
 
 RESOLUTION_MM, SIGMA_MM = 1.0, 4.0
+CHANNELS = [*LEVELS, SACRAL]  # of a network that learns from drawn people
 VALIDATION_SEED = 10**6  # of anatomies that no training sees
 
 
@@ -32,7 +33,7 @@ class SyntheticBatches:
         generator = torch.Generator(self.bank.maps.device).manual_seed(int(state >> 1))
         images, points, states = draw_images(self.bank, self.batch_size, generator)
         numbers = torch.arange(self.batch_size) + step * self.batch_size
-        return images, render_batch(points, states), (states[:, list(LEVELS)] != UNKNOWN).float(), numbers
+        return images, render_batch(points, states), (states[:, CHANNELS] != UNKNOWN).float(), numbers
 
 
 def render_batch(points, states):
@@ -40,20 +41,19 @@ def render_batch(points, states):
 
     Parameters
     ----------
-    points : (B, 26, 2) tensor
+    points : (B, 27, 2) tensor
         Row and column in pixels.
-    states : (B, 26) tensor
+    states : (B, 27) tensor
 
     Returns
     -------
-    (B, 24, SIZE / 4, SIZE / 4) tensor
+    (B, 25, SIZE / 4, SIZE / 4) tensor
     """
-    levels = list(LEVELS)
-    places = (points[:, levels] + 0.5) / STRIDE - 0.5
+    places = (points[:, CHANNELS] + 0.5) / STRIDE - 0.5
     cells = torch.arange(SIZE // STRIDE, device=points.device)
     sigma = SIGMA_MM / RESOLUTION_MM / STRIDE
     down, back = (torch.exp(-0.5 * ((cells - places[..., k, None]) / sigma) ** 2) for k in (0, 1))
-    present = (states[:, levels] == PRESENT).float()[..., None, None]
+    present = (states[:, CHANNELS] == PRESENT).float()[..., None, None]
     return (down[..., :, None] * back[..., None, :]) * present
 
 
@@ -77,7 +77,7 @@ def validation_samples(count=64, anatomies=32):
                     image[0],
                     place[levels].astype(float),
                     levels,
-                    state,
+                    state[: LAST + 1],
                     np.zeros(len(levels)),
                     plane,
                     image,

@@ -64,7 +64,7 @@ class TrainingSlices(Dataset):
         channels = [self.levels.index(level) for level in levels if level in self.levels]
         known = np.array([level in self.levels for level in levels], bool)
         target = render(points[known], channels, len(self.levels), CROP, self.sigma_mm, sample.spacing)
-        weight = (states[self.levels] != UNKNOWN).astype(np.float32)
+        weight = (np.append(states, UNKNOWN)[self.levels] != UNKNOWN).astype(np.float32)  # nobody labels S1-S2
         return torch.from_numpy(image)[None], torch.from_numpy(target), torch.from_numpy(weight), index
 
 

@@ -1,8 +1,4 @@
-"""Turn a finished run into the weights that are shipped: 16 bits, nothing but what a prediction needs, a checksum.
-
-Several checkpoints of one training are averaged, weight by weight (Izmailov et al. 2018): what one epoch has
-learned too well for drawn people, another has not.
-"""
+"""Turn a finished run into the weights that are shipped: 16 bits, nothing but what a prediction needs, a checksum."""
 
 import argparse
 import hashlib
@@ -18,28 +14,24 @@ from utils.files import run, save_text  # noqa: E402
 from utils.labeller import Labeller  # noqa: E402
 from utils.synthetic import validation_samples  # noqa: E402
 
+TO_GO_ON = ("newest", "averaged", "optimizer", "scheduler", "log", "frames")
+
 
 def main(argv=None):
     """Publish a run, as the flags say."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("runs", type=Path, nargs="+", help="checkpoints of train.py --synthetic, the last one last")
+    parser.add_argument("run", type=Path, help="checkpoint of train.py --synthetic")
     parser.add_argument("--out", type=Path, default=SHIPPED, help="file to write")
     args = parser.parse_args(argv)
-    checkpoints = [load_checkpoint(run) for run in args.runs]
-    checkpoint = checkpoints[-1]
-    checkpoint["state_dict"] = {
-        key: sum(own) / len(own) if own[0].is_floating_point() else own[-1]
-        for key in checkpoint["state_dict"]
-        for own in [[one["state_dict"][key] for one in checkpoints]]
-    }
+    checkpoint = load_checkpoint(args.run)
     # Of the rounded weights, which are the ones that will be used.
     checkpoint["state_dict"] = {
         key: value.half() if value.is_floating_point() else value for key, value in checkpoint["state_dict"].items()
     }
     checkpoint["calibration"] = calibrate(
-        Labeller(checkpoint, args.runs[-1], choose_device()), validation_samples()
+        Labeller(checkpoint, args.run, choose_device()), validation_samples()
     ).to_dict()
-    kept = {key: value for key, value in checkpoint.items() if key not in ("optimizer", "scheduler", "log", "frames")}
+    kept = {key: value for key, value in checkpoint.items() if key not in TO_GO_ON}
     save_checkpoint(args.out, kept)
     digest = hashlib.sha256(args.out.read_bytes()).hexdigest()
     save_text(args.out.with_suffix(".sha256"), f"{digest}  {args.out.name}\n")
