@@ -190,6 +190,12 @@ def test_a_checkpoint_that_lacks_parts_is_refused(tmp_path):
         load_checkpoint(tmp_path / "a.pt")
 
 
+def test_a_checkpoint_of_another_version_is_called_that(tmp_path):
+    save_checkpoint(tmp_path / "a.pt", {"format": FORMAT - 1, "state_dict": {}})
+    with pytest.raises(UserError, match="a.pt was written by another version of train.py: train again"):
+        load_checkpoint(tmp_path / "a.pt")
+
+
 @pytest.mark.parametrize(
     "content", ["", "{", "[]", "{}", '{"levels": [], "resolution": 1, "sigma": 4}',
                 '{"levels": [2], "resolution": 0, "sigma": 4}', '{"levels": ["2"], "resolution": 1, "sigma": 4}'],

@@ -100,8 +100,10 @@ def load_checkpoint(path):
         raise UserError(f"{file} is no checkpoint that can be read safely ({reason}): name another one") from None
     if isinstance(checkpoint, dict) and "model_weights" in checkpoint:
         return _from_released(checkpoint, file)
-    ours = isinstance(checkpoint, dict) and checkpoint.get("format") == FORMAT
-    if not ours or not all(key in checkpoint for key in NEEDED):
+    written = checkpoint.get("format") if isinstance(checkpoint, dict) else None
+    if isinstance(written, int) and written != FORMAT:
+        raise UserError(f"{file} was written by another version of train.py: train again with this one")
+    if written != FORMAT or not all(key in checkpoint for key in NEEDED):
         raise UserError(f"{file} is not a checkpoint of train.py nor of the released code: name another one")
     digest = digest_of(checkpoint)
     if checkpoint.setdefault("digest", digest) != digest:
