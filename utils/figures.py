@@ -32,9 +32,11 @@ BARS_MM = (50, 20, 10)  # lengths of a scale bar, of which the first that fits i
 
 def save(figure, path, dpi=110):
     """Write a figure whole, and close it; as a PDF beside the PNG too if `also_pdf` was called."""
-    for file in (path, path.with_suffix(".pdf")) if _formats["pdf"] else (path,):
-        with replace_file(file) as temporary:
-            figure.savefig(temporary, dpi=dpi, facecolor=figure.get_facecolor())
+    # Level 3 takes half the time of the default and 3 % more room; a PNG is most of what writing a scan takes.
+    for file, flags in ((path, {"pil_kwargs": {"compress_level": 3}}), (path.with_suffix(".pdf"), {})):
+        if file == path or _formats["pdf"]:
+            with replace_file(file) as temporary:
+                figure.savefig(temporary, dpi=dpi, facecolor=figure.get_facecolor(), **flags)
     plt.close(figure)
 
 
