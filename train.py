@@ -132,7 +132,10 @@ def main(argv=None):
     recipe = RECIPES[args.recipe]
 
     earlier = load_last(args.out) if args.resume else load_checkpoint(args.init) if args.init else None
-    source = (Synthetic if args.synthetic else Prepared)(args, settings["batch_size"], device, earlier)
+    if args.synthetic:
+        source = Synthetic(args, settings["batch_size"], device)
+    else:
+        source = Prepared(args, settings["batch_size"], device, earlier)
     levels, val_samples = source.levels, source.val_samples
     val_loader = DataLoader(TrainingSlices(val_samples, levels, source.sigma), settings["batch_size"])
 
@@ -150,7 +153,7 @@ def main(argv=None):
     state = {
         "format": FORMAT, "model": model, "levels": levels, "resolution": source.resolution,
         "output": "logits" if recipe["loss"] == "focal" else "heatmaps",
-        "prior": learn_prior(source.spines, prior_of(earlier)).to_dict(),
+        "prior": earlier["prior"] if args.resume else learn_prior(source.spines, prior_of(earlier)).to_dict(),
         # Who was not taught with sliding surroundings is not asked twice.
         "looks": 2 if args.synthetic else earlier.get("looks", 1) if earlier else 1,
         "calibration": None, "epoch": 0, "losses": [], "seconds": 0.0, "best": None, "log": [], "frames": [],

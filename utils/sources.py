@@ -78,7 +78,7 @@ class BatchesFrom:
 class Synthetic:
     """People drawn for this training; attributes as in `Prepared`."""
 
-    def __init__(self, args, batch_size, device, earlier=None):
+    def __init__(self, args, batch_size, device):
         self.levels, self.resolution, self.sigma = CHANNELS, RESOLUTION_MM, SIGMA_MM
         bank = draw_bank(args.synthetic, args.seed, device, jobs=os.cpu_count())
         self.batch_size, self.steps = batch_size, SYNTHETIC_EPOCH // batch_size
