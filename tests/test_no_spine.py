@@ -1,6 +1,5 @@
 """Where there is no spine, or none as it should be, nothing is claimed with confidence."""
 
-
 from pathlib import Path
 
 import nibabel

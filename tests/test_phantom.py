@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import make_phantom
+from utils import curves
 from utils.bids import find_scans, participants
 from utils.canvas import CANAL_MAP, CORD, CORD_MAP, CSF, FAT, FIBRE, MARROW, NUCLEUS, PIXEL_MM, WORN
 from utils.curves import draw_chain
@@ -29,20 +30,24 @@ def test_discs_run_down_at_typical_distances(seed):
 @pytest.mark.parametrize("seed", range(8))
 def test_a_point_lies_between_its_disc_and_the_canal(seed):
     anatomy = draw_anatomy(np.random.default_rng(seed))
+    narrowed = 0
     for level in range(3, 26):
         row, column = np.round(anatomy.points[level] / PIXEL_MM).astype(int)
         front = anatomy.maps[CORD_MAP, row, column - int(9 / PIXEL_MM) : column]
         behind = anatomy.maps[CANAL_MAP, row, column : column + int(9 / PIXEL_MM)]
         assert {NUCLEUS, WORN, FIBRE} & set(front.tolist()), level
-        assert {CSF, FAT, CORD} & set(behind.tolist()), level
+        narrowed += not {CSF, FAT, CORD} & set(behind.tolist())
+    assert narrowed <= 4  # of which four are as many as are drawn in anyone
 
 
 def test_a_lordosis_gapes_in_its_discs_and_a_kyphosis_bends_the_bones():
     turned = lambda a, b: np.degrees(np.arctan2(a[1], a[0]) - np.arctan2(b[1], b[0]))  # noqa: E731
     for seed in range(20):
-        tips, _, (upper, lower) = draw_chain(np.random.default_rng(seed), 1.0)
+        tips, _, (upper, lower), slip = draw_chain(np.random.default_rng(seed), 1.0)
         share = {}
         for level in range(9, 29):
+            if slip[level - 1 : level + 2].any():  # what a slipped vertebra bends lies in no disc
+                continue
             bend = turned(tips[level + 1] - tips[level], tips[level] - tips[level - 1])
             if abs(bend) > 3:
                 share[level] = turned(lower[level], upper[level]) / bend
@@ -53,7 +58,7 @@ def test_a_lordosis_gapes_in_its_discs_and_a_kyphosis_bends_the_bones():
 
 def test_the_disc_l5_s1_is_twice_as_high_in_front_as_behind():
     ratios = []
-    for seed in range(12):
+    for seed in range(40):
         anatomy = draw_anatomy(np.random.default_rng(seed))
         down = anatomy.points[26] - anatomy.points[24]
         down /= np.linalg.norm(down)
@@ -64,7 +69,31 @@ def test_the_disc_l5_s1_is_twice_as_high_in_front_as_behind():
             row, column = np.round(line / PIXEL_MM).astype(int).T
             heights.append((anatomy.maps[CORD_MAP, row, column] != MARROW).sum())
         ratios.append(heights[1] / heights[0])
-    assert 1.8 < np.median(ratios) < 2.6
+    assert 1.7 < np.median(ratios) < 2.6
+
+
+def test_where_a_vertebra_slips_the_corners_of_the_bodies_part_by_as_much():
+    found = 0
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        tips, tangent, _, slip = draw_chain(rng, 1.0)
+        for level in np.flatnonzero(slip):
+            found += 1
+            front = np.array([tangent[level, 1], -tangent[level, 0]])
+            # What the disc above is ahead of a straight line through the two below grows by the slip, half of it here.
+            assert 2.5 <= slip[level] <= 11 and 22 <= level <= 25
+            ahead = (tips[level - 1] - tips[level]) @ front
+            straight = draw_straight(seed, level)
+            assert abs(ahead - straight - slip[level] / 2) < 1e-9
+    assert 2 <= found <= 16
+
+
+def draw_straight(seed, level):
+    """Return how far the disc above lies ahead in the same spine without its slip."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(curves, "SLIP_SHARE", 0.0)
+        tips, tangent, _, _ = draw_chain(np.random.default_rng(seed), 1.0)
+    return (tips[level - 1] - tips[level]) @ np.array([tangent[level, 1], -tangent[level, 0]])
 
 
 def test_the_cord_ends_near_l1_l2():

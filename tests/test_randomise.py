@@ -9,6 +9,7 @@ import utils.randomise as randomise
 from utils.canvas import CSF, PIXEL_MM, TISSUES
 from utils.discs import SACRAL
 from utils.heatmaps import render
+from utils.looks import spine_alone
 from utils.phantom import Anatomy, draw_anatomy
 from utils.randomise import SIZE, Bank, draw_images
 from utils.sample import OUTSIDE, PRESENT, UNKNOWN
@@ -64,6 +65,20 @@ def test_what_lies_before_and_behind_the_spine_slides_along_it():
     expected = np.array([tips[11], tips[10], tips[10], tips[8]])
     np.testing.assert_allclose(rows[0, 0], expected[:, 0], atol=1e-3)
     np.testing.assert_allclose(columns[0, 0], expected[:, 1] + beside.numpy(), atol=0.3)  # lines have steps of 0.5 mm
+
+
+def test_the_spine_alone_is_what_the_second_look_at_a_scan_shows():
+    bank, which = Bank([dots()], 1), torch.tensor([0])
+    points = torch.from_numpy(dots().points - [200, 60])[None].float()
+    pixel = torch.arange(SIZE).float()
+    row, column = torch.meshgrid(pixel + 200, pixel + 60, indexing="ij")
+    states = torch.zeros(1, 27)
+    states[0, 6:12] = PRESENT
+    shown = randomise._spine_alone(bank, which, (row[None], column[None]), points, states)[0].numpy()
+    expected = spine_alone(np.ones((1, SIZE, SIZE)), dots().points[6:12] - [200, 60], 1.0)[0]
+    rows = slice(30, 150)  # between first and last disc; the lines beyond them differ, and all is shown there
+    assert (shown[rows] != expected[rows]).mean() < 0.005  # tips of the bank are read to half a millimetre
+    assert 0.2 < shown.mean() < 0.9 and (shown[:10] == 1).all()
 
 
 def test_a_level_is_present_where_slab_and_window_show_it(bank):

@@ -17,7 +17,7 @@ TIP_MM = 2.0  # from the outer edge of the ligament behind a disc to the disc's 
 LEAST_BACK = 0.4  # of a disc's height is left at its back, however wide it gapes in front
 
 
-def draw_bones(rng, canvas, tips, tangent, faces, size):
+def draw_bones(rng, canvas, tips, tangent, faces, slip, size):
     """Draw vertebral bodies and discs; returns the posterior tips (27, 2) in mm, by level."""
     worn_share = rng.choice([0.05, 0.25, 0.6], p=[0.5, 0.3, 0.2])
     worn = rng.random(len(tips)) < worn_share * np.interp(
@@ -41,6 +41,7 @@ def draw_bones(rng, canvas, tips, tangent, faces, size):
         above, below = level, level + 1
         down_a, down_b = lower[above], upper[below]
         start, end = tips[above] + down_a * back[above], tips[below] - down_b * back[below]
+        start, end = start - front_of(down_a) * slip[above] / 2, end + front_of(down_b) * slip[below] / 2
         front_a, front_b = start + front_of(down_a) * depth[above], end + front_of(down_b) * depth[below]
         if rng.random() < 0.03 and 14 < level < 25:  # a wedge fracture
             front_a = front_a + (front_b - front_a) * rng.uniform(0.2, 0.4)

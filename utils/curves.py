@@ -19,6 +19,7 @@ STRAIGHT_SHARE = 0.1  # of the spines that have no curves to speak of, as a stra
 # Share of a bend of the spine that lies in the disc, by level; the rest lies in the bodies. Lordoses are made by wedges
 # of disc, most of all at L5-S1, the kyphosis of the chest by wedges of bone (Vialle et al. 2005; Been et al. 2010).
 _WEDGE = ([1, 3, 7, 9, 10, 17, 19, 21, 24, 25, 26], [0, 0.6, 0.6, 0.3, 0.1, 0.1, 0.4, 0.65, 0.7, 0.65, 0])
+SLIP_SHARE = 0.08  # of the people with a spondylolisthesis, most often of L4 or L5 (Kalichman et al. 2009)
 _SACRAL_GAP = (23.0, 19.0, 17.0, 15.0, 9.0, 8.0, 7.0)  # S2 to S5 and three of the coccyx
 
 
@@ -39,12 +40,14 @@ def draw_chain(rng, size):
         Unit vectors down through each of them.
     faces : (2, 34, 2) array
         The same, at right angles to the upper and to the lower face of each.
+    slip : (34,) array
+        By how many mm what is above a disc lies before what is below it.
     """
     bend = {
         "c": rng.uniform(-0.2, 1.5),
         "t": rng.uniform(0.5, 1.5),
         "l": rng.uniform(0.4, 1.5),
-        "s": rng.uniform(0.65, 1.3),
+        "s": rng.uniform(0.45, 1.3),
         # More steep and more level ones than there are, so that L5 is told by more than how it lies.
         "j": rng.choice([rng.normal(0, 10), rng.uniform(-24, 30)]),
     }
@@ -70,8 +73,15 @@ def draw_chain(rng, size):
     tangent[LAST] += 0.6 * steps[LAST - 1]  # the disc L5-S1 lies on the sacrum, and L5 is what is tilted against it
     tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
     faces = _faces(steps, tangent, rng.uniform(0.6, 1.25))
+    slip = np.zeros(len(tips))
+    if rng.random() < SLIP_SHARE:  # a vertebra, and all above it, forward on the next one
+        level = rng.choice([22, 23, 24, 25], p=[0.1, 0.2, 0.45, 0.25])
+        slip[level] = size * rng.uniform(2.5, 11)
+        ahead = slip[level] * np.array([tangent[level, 1], -tangent[level, 0]])
+        tips[1:level] += ahead
+        tips[level] += 0.5 * ahead
     tips[1:] += [95 - tips[1, 0], 0.62 * WIDTH_MM - np.nanmean(tips[1:, 1])]
-    return tips, tangent, faces
+    return tips, tangent, faces, slip
 
 
 def _faces(steps, tangent, share):

@@ -1,8 +1,8 @@
-"""What spines have that is not as in the book: haemangiomas, changes of end plates, Schmorl's nodes, implants."""
+"""What spines have that is not as in the book: haemangiomas, Schmorl's nodes, narrowed canals, implants, and more."""
 
 import numpy as np
 
-from utils.canvas import AIR, FAT, FIBRE, MARROW, MUSCLE, NUCLEUS, VESSEL
+from utils.canvas import AIR, FAT, FIBRE, MARROW, MUSCLE, NUCLEUS, VESSEL, WORN
 from utils.surroundings import front_of
 
 
@@ -33,6 +33,13 @@ def draw_findings(rng, canvas, tips, tangent, height, depth):
             for side in (-1, 1):
                 place = tips[level] + front * depth[level] * 0.6 + side * down * (0.5 * height[level] + 4)
                 canvas.blob(place, [3, 0.3 * depth[level]], tissue, (0, 1, 2), np.arctan2(down[1], down[0]))
+    if rng.random() < 0.2:  # a canal narrowed by discs in front and thick yellow ligaments behind, at some levels
+        for level in rng.choice(np.arange(20, 26), rng.integers(1, 5), replace=False):
+            front, angle = front_of(tangent[level]), np.arctan2(tangent[level][1], tangent[level][0])
+            bulge, thick = ([0.5 * height[level] + more, rng.uniform(2, 7)] for more in rng.uniform([0, 1], [3, 5]))
+            canvas.blob(tips[level], bulge, rng.choice([FIBRE, WORN]), (0, 1), angle)
+            behind = tips[level] - front * rng.uniform(14, 17)
+            canvas.blob(behind, thick, FIBRE if rng.random() < 0.8 else FAT, (0, 1), angle)
     if rng.random() < 0.04:  # screws and rods: signal is lost around them
         first = rng.integers(5, 24)
         for level in range(first, min(first + rng.integers(2, 4), 26)):

@@ -55,14 +55,14 @@ def draw_anatomy(rng):
     Anatomy
     """
     size = np.clip(rng.normal(1.0, 0.07), 0.82, 1.18)
-    tips, tangent, faces = draw_chain(rng, size)
+    tips, tangent, faces, slip = draw_chain(rng, size)
     canvas = Canvas()
     skin = draw_outline(rng, canvas, tips, size)
     draw_organs(rng, canvas, tips, size, skin)
     _canal(rng, canvas, tips, tangent, size)
     draw_arches(rng, canvas, tips, tangent, size)
     draw_head(rng, canvas, tips, tangent, size)
-    points = draw_bones(rng, canvas, tips, tangent, faces, size)
+    points = draw_bones(rng, canvas, tips, tangent, faces, slip, size)
     rows = np.arange(canvas.shape[0]) * PIXEL_MM
     maps = np.stack([np.asarray(image) for image in canvas.images])
     return Anatomy(maps, points, _scoliosis(rng, rows, tips), _half_widths(rows, tips, size))

@@ -4,16 +4,16 @@ Domain randomisation after SynthSeg (Billot et al. 2023): what a network never s
 the intensity of a tissue, it cannot rely on; what stays the same, the anatomy, it learns.
 """
 
-
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 from utils.canvas import PIXEL_MM
-from utils.looks import BACK_MM, FRONT_MM
+from utils.discs import SACRAL
+from utils.looks import BACK_MM, BEYOND_MM, FRONT_MM
 from utils.phantom import draw_anatomy
 from utils.pool import processes
-from utils.sample import BESIDE_MM, IN_SLAB_MM
+from utils.sample import BESIDE_MM, IN_SLAB_MM, PRESENT
 from utils.synthesis import CONTRASTS, TEXTURE
 
 SIZE = 256  # pixels of 1 mm along either side
@@ -131,8 +131,9 @@ def draw_images(bank, count, generator):
     points = view.points(bank.points[which])
     image = _scanner(draw, image[:, None], points)
     window = _window(draw, points)
-    image = _normalise(image * window, window > 0)
-    return image, points, _states(bank, which, points, window, depth)
+    states = _states(bank, which, points, window, depth)
+    shown = 1 - draw.chance(0.2)[:, None, None] * (1 - _spine_alone(bank, which, view.source(), points, states))
+    return _normalise(image * window, window > 0) * shown[:, None], points, states
 
 
 class _Dice:
@@ -197,22 +198,34 @@ class _View:
         return moved
 
 
+def _line(bank, which, rows):
+    """Return the column in mm of the discs' tips at rows (B, ...) in mm."""
+    place = (rows / PIXEL_MM).round().long().clamp(0, bank.columns.shape[1] - 1)
+    return torch.gather(bank.columns[which], 1, place.flatten(1)).view_as(rows)
+
+
+def _spine_alone(bank, which, source, points, states):
+    """Return what the second look at a scan shows (B, H, W), as `utils.looks.spine_alone` does; all without a disc."""
+    row, column = source
+    ahead = _line(bank, which, row) - column
+    present = states == PRESENT
+    first = torch.where(present, points[..., 0], torch.inf).amin(1) - BEYOND_MM
+    last = torch.where(present, points[..., 0], -torch.inf).amax(1) + BEYOND_MM
+    down = torch.arange(SIZE, device=row.device)[:, None]
+    outside = (down < first[:, None, None]) | (down > last[:, None, None])
+    return (((ahead < FRONT_MM) & (ahead > -BACK_MM)) | outside).float()
+
+
 def _slid(bank, which, source, front, behind):
     """Let what lies before and behind the spine slide along it by mm (B,): it tells the levels less than it seems to.
 
     In drawings, bowel and bladder, fat and skin always go with the same discs; in people they do not.
     """
     row, column = source
-    last = bank.columns.shape[1] - 1
-
-    def line(rows):
-        place = (rows / PIXEL_MM).round().long().clamp(0, last)
-        return torch.gather(bank.columns[which], 1, place.flatten(1)).view_as(rows)
-
-    beside = column - line(row)
+    beside = column - _line(bank, which, row)
     slide = torch.where(beside < -FRONT_MM, front[:, None, None], 0.0)
     slide = torch.where(beside > BACK_MM, behind[:, None, None], slide)
-    return row + slide, line(row + slide) + beside
+    return row + slide, _line(bank, which, row + slide) + beside
 
 
 def _tissues(bank, which, source, depth):
@@ -296,6 +309,9 @@ def _window(draw, points):
     cut_rows, cut_columns = draw.chance(0.45)[:, None] > 0, draw.chance(0.4)[:, None] > 0
     rows = ~cut_rows | ((line >= top[:, None]) & (line < (top + height)[:, None]))
     columns = ~cut_columns | ((line >= left[:, None]) & (line < (left + width)[:, None]))
+    # Many a scan of the loin ends just below the rest of S1-S2, which is taken for L5-S1 most easily there.
+    low, ends = points[:, SACRAL, 0] + draw.uniform(0, 30), draw.chance(0.12)
+    rows &= (line < low[:, None]) | ~((ends > 0) & (low > 90))[:, None]
     return (rows[:, :, None] & columns[:, None, :]).float()[:, None]
 
 
