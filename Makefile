@@ -24,6 +24,7 @@ demo: install
 	@echo "The same test split, by the weights that come with the software, which never saw these people:"
 	$(RUN) evaluate.py --data dataset/demo --out $(DEMO)/shipped
 	$(RUN) evaluate.py --compare $(DEMO) $(DEMO)/shipped
+	$(RUN) predict.py phantoms/sub-phantom001/anat/*.nii.gz --out $(DEMO)/shipped/predictions
 	@echo
 	@echo "The demonstration is done. Look at:"
 	@echo "  dataset/demo/preview_test.png    prepared slices with their discs"
@@ -31,6 +32,7 @@ demo: install
 	@echo "  $(DEMO)/evaluation/         scores, figures and a page to look through (report.html), on the test split"
 	@echo "  $(DEMO)/shipped/            the same for the weights that come with the software"
 	@echo "  $(DEMO)/predictions/        labels of a scan, as NIfTI, JSON, CSV and pictures"
+	@echo "  $(DEMO)/shipped/predictions/  the same scan, by the weights that come with the software"
 
 test: install
 	$(ENV)/bin/ruff check .
@@ -39,7 +41,7 @@ test: install
 # The weights that come with the software: about two and a half hours on two cores; run it again after an interruption.
 weights: install
 	$(RUN) train.py --synthetic 2500 --features 96 --out output/weights --epochs 69 \
-		$$(test -e output/weights/last.pt && echo --resume)
+		$$(test -e output/weights/args.json && echo --resume)
 	$(RUN) weights/publish.py output/weights/last.pt
 
 # 2,000 damaged files, where `make test` takes 200.

@@ -105,6 +105,8 @@ def settle(args, labeller):
             f"{data} has pixels of {summary['resolution']} mm, the network {labeller.resolution}: "
             f"prepare it with --resolution {labeller.resolution}"
         )
+    if min(args.windows, default=1) < 1:
+        raise UserError(f"--windows {min(args.windows)}: give 1 or more discs")
     levels = [level for level in labeller.levels if args.levels is None or level in args.levels]
     if not levels:
         raise UserError(f"the network knows none of these levels: give --levels within {list(labeller.levels)}")
@@ -154,15 +156,19 @@ def by_level(cases, levels, protocol, spacing):
 
 def compare_runs(first, second):
     """Print how two runs differ on the same persons, with 95 % intervals."""
-    try:
-        found = differences(read_discs_csv(first), read_discs_csv(second))
-    except ValueError as error:
-        raise UserError(f"{first} and {second} cannot be compared: {error}") from None
-    print(comparison_table(str(first), str(second), found))
+    (one, discs), (two, others) = read_discs_csv(first), read_discs_csv(second)
+    if discs != others:
+        raise UserError(
+            f"{first} and {second} cannot be compared: they were not scored on the same discs; evaluate both with "
+            "the same --data, --split and --levels"
+        )
+    print(comparison_table(str(first), str(second), differences(one, two)))
 
 
 def draw(out, cases, samples, predictions, rows, levels, groups, by):
-    """Draw all figures."""
+    """Draw all figures; those of an earlier evaluation in the folder go."""
+    for stale in (out / "windows.md", *out.glob("attention.*"), *out.glob("error_by_*"), *out.glob("overlays/scans_*")):
+        stale.unlink(missing_ok=True)
     error_by_level(rows, levels, out / "error_by_level.png")
     error_by_group(rows, lambda case: groups[case.name], f"error by {by}", out / f"error_by_{by}.png")
     cumulative(rows, out / "error_cumulative.png")

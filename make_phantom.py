@@ -100,6 +100,8 @@ def main(argv=None):
     args = build_parser().parse_args(argv)
     if args.subjects < 1:
         raise UserError(f"--subjects {args.subjects}: give 1 or more")
+    if args.jobs < 1:
+        raise UserError(f"--jobs {args.jobs}: give 1 or more")
     if args.out.exists() and any(args.out.iterdir()):
         raise UserError(f"{args.out} is not empty: give a new folder with --out")
     make = partial(make_person, out=args.out, seed=args.seed)

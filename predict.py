@@ -215,19 +215,20 @@ def main(argv=None):
     if first:
         sweep(args.out)
     work = Labelling(labeller, Report(args.out), args.max_voxels)
-    own = ranks.deal(asked)
-    todo = [job for job in own if not work.done(job)]
+    # Shared twice, so that after an interruption nobody is left with most of the rest.
+    undone = ranks.gather([job for job in ranks.deal(asked) if not work.done(job)])
+    todo = ranks.deal([job for share in undone for job in share])
     failed = {}
     stages = overlapped(todo, work.read, work.compute, work.write, (ScanError, UserError))
     for job, error in tqdm(stages, total=len(todo), unit="scan", disable=len(asked) == 1 or not first):
         if error:
             failed[job.stem] = str(error)
-    shares = ranks.gather((failed, len(own) - len(todo)))
+    failures = ranks.gather(failed)
     ranks.leave()
     if not first:
         return 0
-    return summarise(args, work, jobs, asked, {stem: reason for part, _ in shares for stem, reason in part.items()},
-                     sum(before for _, before in shares))  # fmt: skip
+    failed = {stem: reason for part in failures for stem, reason in part.items()}
+    return summarise(args, work, jobs, asked, failed, len(asked) - sum(map(len, undone)))
 
 
 def summarise(args, work, jobs, asked, failed, before):

@@ -1,6 +1,6 @@
 """Turn the scans and disc labels of spine-generic, or of any tree laid out like it, into slices to train on.
 
-Each scan becomes one upright sagittal slice in mm, with its discs and their heatmaps, in
+Each scan becomes upright sagittal slices in mm, side by side, with its discs and their heatmaps, in
 ``dataset/NAME/samples``. Scans that cannot be used are listed in ``skipped.tsv``, with the reason.
 """
 
@@ -327,7 +327,8 @@ def write(args, rows, listed):
         if stale.stem not in keep:
             stale.unlink()
     for split in SPLITS:
-        shown = [load_sample(args.out / row["file"]) for row in rows if row["split"] == split][:PREVIEWED]
+        chosen = [row for row in rows if row["split"] == split][:PREVIEWED]
+        shown = [load_sample(args.out / row["file"]) for row in chosen]
         sheet = args.out / f"preview_{split}.png"
         if shown:
             title = f"{split}: {len(shown)} of {summary['splits'][split]['scans']} scans"

@@ -30,7 +30,7 @@ from utils.loss import focal_loss, mse_loss
 from utils.recipes import RECIPES, build_optimizer, build_scheduler
 from utils.runs import full_state, go_on, holds_run, load_last, save_best, save_last
 from utils.skeleton import learn_prior, prior_of
-from utils.sources import Prepared, Synthetic
+from utils.sources import SYNTHETIC_EPOCH, Prepared, Synthetic
 from utils.stop import Stop
 from utils.training import TrainingSlices
 from utils.version import code_version
@@ -86,7 +86,20 @@ def settle(args):
     for key in ("epochs", "batch_size", "stacks", "blocks", "features"):
         if settings[key] is not None and settings[key] < 1:
             raise UserError(f"--{key.replace('_', '-')} {settings[key]}: give 1 or more")
+    if args.synthetic is not None and args.synthetic < 1:
+        raise UserError(f"--synthetic {args.synthetic}: give 1 or more people")
+    if args.synthetic and settings["batch_size"] > SYNTHETIC_EPOCH:
+        raise UserError(f"--batch-size {settings['batch_size']}: give {SYNTHETIC_EPOCH} or less, which is an epoch")
+    if settings["features"] % 2:
+        raise UserError(f"--features {settings['features']}: give an even number")
+    if not settings["lr"] > 0:
+        raise UserError(f"--lr {settings['lr']}: give more than 0")
     return {key: str(value) if isinstance(value, Path) else value for key, value in settings.items()}
+
+
+def output_of(recipe):
+    """Return what a network answers with that a recipe trains: its loss tells."""
+    return "logits" if RECIPES[recipe]["loss"] == "focal" else "heatmaps"
 
 
 def choose_network(args, levels, earlier):
@@ -102,6 +115,12 @@ def choose_network(args, levels, earlier):
     if earlier is None:
         recipe = {key: RECIPES[args.recipe][key] for key in ("features", "in_channels")}
         return {**NETWORK, "levels": len(levels), **recipe, **flags}
+    wanted = output_of(args.recipe)
+    if args.init and earlier["output"] != wanted:
+        raise UserError(
+            f"the weights of {args.init} answer with {earlier['output']}, and --recipe {args.recipe} trains "
+            f"{wanted}: give another --recipe"
+        )
     if list(earlier["levels"]) != list(levels):
         raise UserError(
             f"the weights of {args.init or args.out} were trained for other levels than the data: "
@@ -152,11 +171,12 @@ def main(argv=None):
 
     state = {
         "format": FORMAT, "model": model, "levels": levels, "resolution": source.resolution,
-        "output": "logits" if recipe["loss"] == "focal" else "heatmaps",
+        "output": output_of(args.recipe),
         "prior": earlier["prior"] if args.resume else learn_prior(source.spines, prior_of(earlier)).to_dict(),
         # Who was not taught with sliding surroundings is not asked twice.
         "looks": 2 if args.synthetic else earlier.get("looks", 1) if earlier else 1,
-        "calibration": None, "epoch": 0, "losses": [], "seconds": 0.0, "best": None, "log": [], "frames": [],
+        "steps": source.steps, "calibration": None, "epoch": 0, "losses": [], "seconds": 0.0, "best": None,
+        "log": [], "frames": [],
         "data": str(args.data) if args.data else None, "args": settings, "version": code_version(),
     }  # fmt: skip
     if args.resume:
@@ -165,7 +185,8 @@ def main(argv=None):
     whole = (state, network, average, optimizer, scheduler)
     first = ranks.rank() == 0
     if first:
-        facts = {**settings, "network": model, "device": str(device), "processes": ranks.count()}
+        known = {key: value for key, value in model.items() if key in settings}
+        facts = {**settings, **known, "network": model, "device": str(device), "processes": ranks.count()}
         save_json(args.out / "args.json", {**facts, "version": state["version"]})
         if not args.resume:  # a run that is killed in its first epoch is one to go on with, too
             save_last(args.out, *whole)
@@ -179,16 +200,13 @@ def main(argv=None):
     with Stop() as stop, tqdm(total=total, initial=done, unit="image", smoothing=0.05, disable=not first) as bar:
         bar.validation = ""
 
-        def asked():
-            return any(ranks.gather(bool(stop)))
-
         while state["epoch"] < args.epochs:
             epoch, began = state["epoch"] + 1, time.perf_counter()
             bar.set_description(f"epoch {epoch}/{args.epochs}")
             batches = source.batches(epoch, len(state["losses"]))
             try:
                 finished = train_epoch(
-                    parallel, batches, state["losses"], loss_of, optimizer, scheduler, device, args.amp, bar, asked
+                    parallel, batches, state["losses"], loss_of, optimizer, scheduler, device, args.amp, bar, stop
                 )
             except NotFinite:
                 give_up(args.out, source, epoch, *whole)
@@ -231,7 +249,7 @@ def give_up(out, source, epoch, state, *rest):
         save_checkpoint(out / "not_finite.pt", full_state(state, *rest))
     raise UserError(
         f"the loss is not a number any more, in epoch {epoch}, with {names}: look at these, or train again with "
-        f"a lower --lr; the state before is in {out / 'not_finite.pt'}"
+        f"a lower --lr; the state that led to it is in {out / 'not_finite.pt'}"
     )
 
 

@@ -28,6 +28,7 @@ from utils.intervals import differences  # noqa: E402
 from utils.labeller import load_labeller  # noqa: E402
 from utils.metrics import NEAR_MM, Case, compare  # noqa: E402
 from utils.phantom import draw_anatomy  # noqa: E402
+from utils.runs import holds_run  # noqa: E402
 from utils.sample import load_split  # noqa: E402
 from utils.scan import Scan, normalise, read_scan, sagittal, slab_offsets  # noqa: E402
 from utils.synthesis import choose_field_of_view, draw_volume  # noqa: E402
@@ -83,8 +84,12 @@ def build_parser():
 
 def trained(data, out, flags):
     """Train a run unless it is there already, and go on with one that was interrupted."""
-    if (out / "last.pt").exists():
-        flags = [*(flag for flag in flags if flag != "--init"), "--resume"]
+    if holds_run(out):
+        if "--init" in flags:
+            at = flags.index("--init")
+            named = flags[at + 1 : at + 2] and not flags[at + 1].startswith("--")
+            flags = flags[:at] + flags[at + 1 + bool(named) :]
+        flags = [*flags, "--resume"]
     if not (out / "convergence.gif").exists():
         status = train.main(["--data", str(data), "--out", str(out), *flags])
         if status:  # stopped: the next call goes on

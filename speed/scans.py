@@ -21,7 +21,7 @@ from utils.scan import MAX_VOXELS
 from utils.synthesis import choose_field_of_view, draw_volume
 
 FEW, MANY = 16, 64  # scans to prepare
-COHORT = 6  # scans to label
+COHORT = 16  # scans to label: what the first is read and the last is written in counts for little
 # All that predict.py does before it looks at scans, and all that prepare_spinegeneric.py does.
 READY = "import predict; predict.load_labeller(predict.SHIPPED)"
 PREPARE = "import sys, prepare_spinegeneric; prepare_spinegeneric.main(sys.argv[1:])"

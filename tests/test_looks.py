@@ -1,5 +1,7 @@
 """The second look at a scan: what it shows, and that both answers count."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -42,7 +44,21 @@ def test_both_looks_count_half(monkeypatch):
     # The second time the front was black at the discs, and the whole width above them was not.
     assert len(asked) == 2 and asked[0].all()
     assert asked[1][0, 116, 10] == 0 and asked[1][0, 116, 60] == 1 and asked[1][0, 10].all()
-    labeller.looks = 1
+    # Without the search the strongest place of each level is all there is: no second look, and nothing is left out.
+    labeller.searching, labeller.calibration = False, replace(labeller.calibration, threshold=0.95)
+    asked.clear()
+    alone = labeller.label(np.ones((1, 240, 160), np.float32))
+    assert len(asked) == 1 and alone.levels.tolist() == [22, 23, 24]
+    np.testing.assert_allclose(alone.confidence, 0.8, atol=1e-6)
+    labeller.searching = True
+    labeller.looks, labeller.calibration = 1, replace(labeller.calibration, threshold=0.0)
     asked.clear()
     labeller.label(np.ones((1, 240, 160), np.float32))
     assert len(asked) == 1
+
+
+def test_every_channel_but_that_of_the_sacrum_is_reported():
+    checkpoint = {"resolution": 1.0, "prior": None, "output": "logits"}
+    network = build_model("hourglass", 26, stacks=1, features=16)
+    labeller = Labeller({**checkpoint, "levels": list(range(1, 27))}, "none", torch.device("cpu"), network)
+    assert labeller.levels == tuple(range(1, 26))

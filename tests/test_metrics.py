@@ -73,6 +73,12 @@ def test_labelled_protocol(cases):
     assert scores["calibration_error"] == pytest.approx(4 / 14)
 
 
+def test_scans_without_anything_that_counts_are_no_scans_that_are_all_right(cases):
+    silent = case("silent", {}, {21: 0.0}, unknown=[21])
+    scores = labelled_scores([row for item in [*cases, silent] for row in compare(item, [20, *LEVELS])])
+    assert scores["n_scans"] == 4 and scores["scans_all_right"] == pytest.approx(1 / 4)
+
+
 def test_a_scan_whose_names_are_one_off_is_shifted(cases):
     assert shifted_scans(cases, [20, *LEVELS]) == ["shifted"]
 

@@ -71,6 +71,12 @@ def test_a_resumed_training_equals_an_undisturbed_one(data, tmp_path, monkeypatc
         patch.setattr(train.Prepared, "__init__", changed(train.Prepared.__init__, resolution=0.8))
         with pytest.raises(UserError, match="holds a run at 1.0 mm a pixel, not 0.8: give the same --data"):
             run_of(data, tmp_path / "cut", "--epochs", "4", "--resume")
+    with monkeypatch.context() as patch:
+        patch.setattr(train.Prepared, "__init__", changed(train.Prepared.__init__, steps=3))
+        with pytest.raises(UserError, match="holds a run of 2 steps an epoch, where .*prepared makes 3: give the same"):
+            run_of(data, tmp_path / "cut", "--epochs", "4", "--resume")
+    with pytest.raises(UserError, match="holds a run with no --synthetic"):
+        train.main(["--synthetic", "2", "--out", str(tmp_path / "cut"), *SMALL, "--epochs", "4", "--resume"])
     resumed = run_of(data, tmp_path / "cut", "--epochs", "4", "--resume")
     assert resumed["epoch"] == whole["epoch"] == 4
     for key, value in whole["state_dict"].items():
@@ -98,6 +104,11 @@ def test_from_scans_to_labels(tree, data, tmp_path, capsys):
     assert "| fn_rate, % | 100.00 | 100.00 | +0.00 | +0.00 to +0.00 |" in capsys.readouterr().out
     with pytest.raises(UserError, match="holds no evaluation"):
         evaluate.main(["--compare", str(out), str(tmp_path)])
+    assert (tmp_path / "other" / "windows.md").is_file()
+    evaluate.main(["--weights", str(out), "--levels", "3-20", "--out", str(tmp_path / "other")])
+    assert not (tmp_path / "other" / "windows.md").exists()  # what an earlier evaluation left is not of this one
+    with pytest.raises(UserError, match="were not scored on the same discs; evaluate both with the same --data"):
+        evaluate.main(["--compare", str(out), str(tmp_path / "other")])
     scans = sorted(tree.glob("sub-*/anat/*.nii.gz"))
     given = tmp_path / "labels"
     assert predict.main(["--data", str(tree), "--weights", str(out), "--out", str(given)]) == 0
@@ -136,6 +147,8 @@ def test_a_training_starts_from_other_weights_in_their_shape(data, tmp_path, mon
     for flag, value in (("--features", "32"), ("--model", "unet")):
         with pytest.raises(UserError, match=f"leave {flag} out"):
             train.main([*start, "--out", str(tmp_path / "other"), flag, value])
+    with pytest.raises(UserError, match="answer with logits, and --recipe published trains heatmaps"):
+        train.main([*start, "--out", str(tmp_path / "other"), "--recipe", "published"])
     monkeypatch.setattr(train.Prepared, "__init__", changed(train.Prepared.__init__, levels=[21, 22, 23]))
     with pytest.raises(UserError, match="other levels than the data: prepare the data with --levels"):
         train.main([*start, "--out", str(tmp_path / "other")])
@@ -221,6 +234,31 @@ def test_one_bad_scan_does_not_stop_the_others(tree, data, tmp_path, capsys):
     assert predict.main([str(bad), str(good), "--weights", str(out), "--out", str(tmp_path / "labels")]) == 1
     said = capsys.readouterr()
     assert "1 of 2 scans labelled" in said.out and "bad.nii.gz" in said.err
+
+
+@pytest.mark.parametrize(
+    ("flags", "reason"),
+    [
+        (["--features", "65"], "--features 65: give an even number"),
+        (["--lr", "-1"], "--lr -1.0: give more than 0"),
+        (["--epochs", "0"], "--epochs 0: give 1 or more"),
+        (["--synthetic", "0"], "--synthetic 0: give 1 or more people"),
+        (["--synthetic", "1", "--batch-size", "4096"], "--batch-size 4096: give 2048 or less"),
+    ],
+)
+def test_flags_that_no_training_can_have_are_refused_before_anything_is_written(flags, reason, data, tmp_path):
+    source = [] if "--synthetic" in flags else ["--data", str(data)]
+    with pytest.raises(UserError, match=reason):
+        train.main([*source, "--out", str(tmp_path / "run"), *flags])
+    assert not (tmp_path / "run").exists()
+
+
+def test_windows_of_no_disc_and_no_process_are_refused(data, tmp_path):
+    with pytest.raises(UserError, match="--windows 0: give 1 or more discs"):
+        evaluate.main(["--data", str(data), "--windows", "4", "0", "--out", str(tmp_path / "scores")])
+    with pytest.raises(UserError, match="--jobs 0: give 1 or more"):
+        make_phantom.main(["--jobs", "0", "--out", str(tmp_path / "people")])
+    assert not any(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

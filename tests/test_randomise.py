@@ -74,6 +74,7 @@ def test_the_spine_alone_is_what_the_second_look_at_a_scan_shows():
     row, column = torch.meshgrid(pixel + 200, pixel + 60, indexing="ij")
     states = torch.zeros(1, 27)
     states[0, 6:12] = PRESENT
+    states[0, [1, SACRAL]] = PRESENT  # joints that no look goes by, since they are not reported
     shown = randomise._spine_alone(bank, which, (row[None], column[None]), points, states)[0].numpy()
     expected = spine_alone(np.ones((1, SIZE, SIZE)), dots().points[6:12] - [200, 60], 1.0)[0]
     rows = slice(30, 150)  # between first and last disc; the lines beyond them differ, and all is shown there

@@ -3,6 +3,7 @@
 After Polyak and Juditsky 1992, and Izmailov et al. 2018, who tell why for networks.
 """
 
+import torch
 from torch.optim.swa_utils import AveragedModel
 
 SLOWEST = 1e-3  # share of the newest weights in a long training: the average looks back on some 1,000 steps
@@ -24,9 +25,14 @@ def averaged(network, optimizer):
         Its ``module`` is a network like the first, with the statistics of the batches averaged, too.
     """
 
+    # All tensors of a kind at once: one by one, each would ask the device for the number of steps.
     def follow(average, newest, steps):
-        return average + (newest - average) * max(SLOWEST, QUICK / (10 + int(steps)))
+        share = max(SLOWEST, QUICK / (10 + int(steps)))
+        if average[0].is_floating_point():
+            torch._foreach_lerp_(average, newest, share)
+        else:  # counts of batches
+            torch._foreach_copy_(average, newest)
 
-    average = AveragedModel(network, avg_fn=follow, use_buffers=True)
+    average = AveragedModel(network, multi_avg_fn=follow, use_buffers=True)
     optimizer.register_step_post_hook(lambda *_: average.update_parameters(network))
     return average

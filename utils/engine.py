@@ -37,8 +37,8 @@ def train_epoch(network, batches, losses, loss_of, optimizer, scheduler, device,
         Compute in bfloat16 where the hardware has it.
     bar : tqdm
         Moves by a batch's slices, and shows the loss.
-    stop : callable
-        Asked after each step; the epoch is left when it says so.
+    stop : utils.stop.Stop, or bool
+        Looked at in each step; the epoch is left after it when it is true.
 
     Returns
     -------
@@ -56,7 +56,8 @@ def train_epoch(network, batches, losses, loss_of, optimizer, scheduler, device,
         with autocast(device, amp):
             outputs = forward(network, images)
         loss = loss_of(outputs, target, weight, ranks.mean)
-        value = ranks.mean(loss.detach()).item()
+        # Together, since each question to the device waits for it: one process that is told to stop stops all.
+        value, stopped = ranks.mean(torch.stack([loss.detach(), loss.new_tensor(bool(stop))])).tolist()
         if not np.isfinite(value):
             raise NotFinite
         optimizer.zero_grad(set_to_none=True)
@@ -66,7 +67,7 @@ def train_epoch(network, batches, losses, loss_of, optimizer, scheduler, device,
         losses.append(value)
         bar.update(len(images) * ranks.count())
         bar.set_postfix_str(f"loss {value:.4f}{bar.validation}", refresh=False)
-        if stop():
+        if stopped:
             return False
     return True
 

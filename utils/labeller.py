@@ -9,7 +9,7 @@ import torch
 from utils.checkpoint import build_network, load_checkpoint
 from utils.confidence import Calibration
 from utils.device import autocast, choose_device
-from utils.discs import LEVELS
+from utils.discs import SACRAL
 from utils.heatmaps import STRIDE, candidates, to_heatmap
 from utils.lateral import lateral_positions
 from utils.looks import spine_alone
@@ -39,9 +39,9 @@ class Prediction:
     margin : float
         Score of the chain less that of the best chain shifted by one level; NaN without a disc.
     heatmaps : (K, h, w) float32 array in 0..1
-        Of the last stack, at a quarter of the resolution: the highest value of all slabs.
+        Of the last stack, at a quarter of the resolution: the highest value of all slabs, the mean of all looks.
     attention : (h, w) float32 array in 0..1, or None
-        Of the slab shown.
+        Of the slab shown, at the first look.
     slab : int
         The slab with the most evidence for the discs found, to show.
     """
@@ -70,7 +70,7 @@ class Labeller:
         self.checkpoint, self.source = checkpoint, Path(source)
         self.device = device or choose_device()
         self.channels = tuple(checkpoint["levels"])
-        self.levels = tuple(level for level in self.channels if level in LEVELS)
+        self.levels = tuple(level for level in self.channels if level != SACRAL)
         self.resolution = checkpoint["resolution"]
         self.prior = prior_of(checkpoint)
         stored = checkpoint.get("calibration")
@@ -99,7 +99,7 @@ class Labeller:
         """
         heatmaps, attention = self.heatmaps(slabs)
         offsets, shape = np.asarray(offsets, float), slabs.shape[1:]
-        if self.looks == 2:
+        if self.looks == 2 and self.searching:
             first = self._named(heatmaps, offsets, shape)
             spine = first.points[np.isin(first.levels, self.levels)]
             if len(spine):
@@ -129,7 +129,8 @@ class Labeller:
     def discs(self, heatmaps, offsets, shape):
         """Name the discs in heatmaps (S, K, h, w) of slabs with a ``shape`` (H, W); returns a `Prediction`."""
         found = self._named(heatmaps, offsets, shape)
-        return found.kept((found.confidence >= self.calibration.threshold) & np.isin(found.levels, self.levels))
+        sure = found.confidence >= self.calibration.threshold if self.searching else np.ones(len(found.levels), bool)
+        return found.kept(sure & np.isin(found.levels, self.levels))
 
     def _named(self, heatmaps, offsets, shape):
         """Name all discs, the unsure ones and what the sacrum holds, too."""
@@ -153,6 +154,8 @@ class Labeller:
         margin = shift_margin(points * self.resolution, levels, by_level, chain.score, self.prior, extent)
         by_slab = near[np.arange(len(points)), :, channels]
         confidence = self.calibration.confidence(evidence, share, np.full(len(points), margin))
+        if not self.searching:  # the calibration is of chains
+            confidence = evidence
         return Prediction(
             levels, points, lateral_positions(by_slab, offsets, points[:, 0] * self.resolution), confidence, evidence,
             share, margin, highest[: len(self.levels)], None,

@@ -142,8 +142,8 @@ def labelled_scores(rows):
         identified discs (``dtt_mean``, ``dtt_sd``, ``dtt_median``, ``dtt_p95``) and over all predictions
         of a true disc's level (``all_*``); ``si_mean`` and ``si_sd`` along superior-inferior;
         ``mean_3d`` and ``sd_3d`` in space; ``calibration_error`` of the confidences over predictions that count;
-        ``scans_all_right``, the share of scans with every disc identified and no false positive. What is
-        not defined is NaN.
+        ``scans_all_right``, the share of scans with every disc identified and no false positive; scans without
+        anything that counts are none. What is not defined is NaN.
     """
     count = {
         outcome: sum(row.outcome == outcome for row in rows)
@@ -154,8 +154,8 @@ def labelled_scores(rows):
     n_pred = count["identified"] + false
     scans = {}
     for row in rows:
-        right = row.outcome in ("identified", "unknown")
-        scans[row.case.name] = scans.get(row.case.name, True) and right
+        if row.outcome != "unknown":
+            scans[row.case.name] = scans.get(row.case.name, True) and row.outcome == "identified"
     near = np.array([row.error for row in rows if row.outcome == "identified"])
     same = np.array([row.error for row in rows if row.outcome in ("identified", "far")])
     along = np.array([row.error_si for row in rows if row.outcome == "identified"])

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from utils.canvas import PIXEL_MM
-from utils.discs import SACRAL
+from utils.discs import LEVELS, SACRAL
 from utils.looks import BACK_MM, BEYOND_MM, FRONT_MM
 from utils.phantom import draw_anatomy
 from utils.pool import processes
@@ -208,9 +208,9 @@ def _spine_alone(bank, which, source, points, states):
     """Return what the second look at a scan shows (B, H, W), as `utils.looks.spine_alone` does; all without a disc."""
     row, column = source
     ahead = _line(bank, which, row) - column
-    present = states == PRESENT
-    first = torch.where(present, points[..., 0], torch.inf).amin(1) - BEYOND_MM
-    last = torch.where(present, points[..., 0], -torch.inf).amax(1) + BEYOND_MM
+    present, rows = states[:, LEVELS[0] : SACRAL] == PRESENT, points[:, LEVELS[0] : SACRAL, 0]
+    first = torch.where(present, rows, torch.inf).amin(1) - BEYOND_MM
+    last = torch.where(present, rows, -torch.inf).amax(1) + BEYOND_MM
     down = torch.arange(SIZE, device=row.device)[:, None]
     outside = (down < first[:, None, None]) | (down > last[:, None, None])
     return (((ahead < FRONT_MM) & (ahead > -BACK_MM)) | outside).float()

@@ -1,6 +1,7 @@
 """Several processes that train or predict together, started by torchrun; one alone is the plain case."""
 
 import os
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
@@ -8,6 +9,8 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from utils.device import choose_device
+
+PATIENCE = timedelta(days=7)
 
 
 def join(name=None):
@@ -19,12 +22,13 @@ def join(name=None):
         A torch device; by default this process's own GPU where there is one, else the CPU.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
-        if name is None and torch.cuda.is_available():
+        if name == "cuda" or (name is None and torch.cuda.is_available()):
             name = f"cuda:{os.environ['LOCAL_RANK']}"
         device = choose_device(name)
         if device.type == "cuda":
             torch.cuda.set_device(device)
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        # Who labels fewer or smaller scans waits for the others at the end, however long.
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
         return device
     return choose_device(name)
 

@@ -8,7 +8,7 @@ from utils.checkpoint import load_checkpoint, save_checkpoint
 from utils.files import UserError, cannot_be_written, save_text
 
 LAST, BEFORE, BEST = "last.pt", "before.pt", "best.pt"
-SAME_ON_RESUME = ("recipe", "epochs", "batch_size", "lr", "seed")
+SAME_ON_RESUME = ("synthetic", "recipe", "epochs", "batch_size", "lr", "seed")
 
 
 def holds_run(out):
@@ -92,8 +92,16 @@ def go_on(out, checkpoint, state, network, average, optimizer, scheduler):
     settings = {key: checkpoint["args"].get(key) for key in SAME_ON_RESUME}
     changed = [key for key in SAME_ON_RESUME if settings[key] != state["args"][key]]
     if changed:
-        flags = ", ".join(f"--{key.replace('_', '-')} {settings[key]}" for key in changed)
+        flags = ", ".join(
+            f"{'no ' if settings[key] is None else ''}--{key.replace('_', '-')} {settings[key] or ''}".strip()
+            for key in changed
+        )
         raise UserError(f"{out} holds a run with {flags}: give the same to go on with it")
+    if checkpoint.get("steps", state["steps"]) != state["steps"]:
+        raise UserError(
+            f"{out} holds a run of {checkpoint['steps']} steps an epoch, where {state['args']['data']} makes "
+            f"{state['steps']}: give the same --data"
+        )
     weights = checkpoint.pop("state_dict")
     if average:
         average.module.load_state_dict(weights)

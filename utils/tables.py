@@ -121,7 +121,9 @@ def disc_rows(rows):
 
 
 def read_discs_csv(run):
-    """Return (person, outcome, error in mm) of each disc that an evaluation listed.
+    """Return (person, outcome, error in mm) of each disc that an evaluation listed, and the set of true ones.
+
+    A true disc is told by scan and level.
 
     Raises
     ------
@@ -132,7 +134,9 @@ def read_discs_csv(run):
     if path is None:
         raise UserError(f"{run} holds no evaluation: run evaluate.py --weights {run} first")
     with open(path, newline="", encoding="utf-8") as table:
-        return [(row["person"], row["outcome"], float(row["error_mm"] or "nan")) for row in csv.DictReader(table)]
+        rows = list(csv.DictReader(table))
+    found = [(row["person"], row["outcome"], float(row["error_mm"] or "nan")) for row in rows]
+    return found, {(row["scan"], row["level"]) for row in rows if row["outcome"] in ("identified", "far", "missed")}
 
 
 def comparison_table(first, second, found):
