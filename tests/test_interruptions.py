@@ -75,7 +75,7 @@ def test_a_signal_in_the_middle_of_an_epoch_saves_it(data, undisturbed, tmp_path
 
     def step_and_signal(self, *args):
         taken.append(1)
-        if len(taken) == 5:  # the second of three steps of the second epoch
+        if len(taken) == 4:  # the first of three steps of the second epoch; it is seen in the next one
             os.kill(os.getpid(), signal.SIGTERM)
         return step(self, *args)
 

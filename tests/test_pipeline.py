@@ -75,7 +75,7 @@ def test_a_resumed_training_equals_an_undisturbed_one(data, tmp_path, monkeypatc
         patch.setattr(train.Prepared, "__init__", changed(train.Prepared.__init__, steps=3))
         with pytest.raises(UserError, match="holds a run of 2 steps an epoch, where .*prepared makes 3: give the same"):
             run_of(data, tmp_path / "cut", "--epochs", "4", "--resume")
-    with pytest.raises(UserError, match="holds a run with no --synthetic"):
+    with pytest.raises(UserError, match="trained for other levels"):
         train.main(["--synthetic", "2", "--out", str(tmp_path / "cut"), *SMALL, "--epochs", "4", "--resume"])
     resumed = run_of(data, tmp_path / "cut", "--epochs", "4", "--resume")
     assert resumed["epoch"] == whole["epoch"] == 4

@@ -92,10 +92,8 @@ def go_on(out, checkpoint, state, network, average, optimizer, scheduler):
     settings = {key: checkpoint["args"].get(key) for key in SAME_ON_RESUME}
     changed = [key for key in SAME_ON_RESUME if settings[key] != state["args"][key]]
     if changed:
-        flags = ", ".join(
-            f"{'no ' if settings[key] is None else ''}--{key.replace('_', '-')} {settings[key] or ''}".strip()
-            for key in changed
-        )
+        names = {key: f"--{key.replace('_', '-')}" for key in changed}
+        flags = ", ".join(f"no {n}" if settings[key] is None else f"{n} {settings[key]}" for key, n in names.items())
         raise UserError(f"{out} holds a run with {flags}: give the same to go on with it")
     if checkpoint.get("steps", state["steps"]) != state["steps"]:
         raise UserError(
