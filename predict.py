@@ -22,7 +22,7 @@ from utils.device import keep_memory
 from utils.discs import name
 from utils.files import UserError, run, save_json, save_text, sweep
 from utils.labeller import load_labeller
-from utils.overlap import overlapped
+from utils.overlap import leave_a_core, overlapped
 from utils.report import Report
 from utils.scan import MAX_VOXELS, ScanError, normalise, read_scan, sagittal, slab_offsets, write_discs
 from utils.version import code_version
@@ -219,6 +219,8 @@ def main(argv=None):
     undone = ranks.gather([job for job in ranks.deal(asked) if not work.done(job)])
     todo = ranks.deal([job for share in undone for job in share])
     failed = {}
+    if len(asked) > 1:
+        leave_a_core()
     stages = overlapped(todo, work.read, work.compute, work.write, (ScanError, UserError))
     for job, error in tqdm(stages, total=len(todo), unit="scan", disable=len(asked) == 1 or not first):
         if error:

@@ -5,6 +5,7 @@ import tempfile
 
 import nibabel
 import numpy as np
+import torch
 
 import predict
 from prepare_spinegeneric import Settings, prepare_scan
@@ -13,7 +14,7 @@ from utils.bids import find_scans
 from utils.checkpoint import SHIPPED
 from utils.discs import LEVELS
 from utils.labeller import load_labeller
-from utils.overlap import overlapped
+from utils.overlap import leave_a_core, overlapped
 from utils.phantom import draw_anatomy
 from utils.report import Report
 from utils.sample import load_sample
@@ -137,9 +138,15 @@ def prediction_rows(folder, device, repeats):
     job = jobs[0]
     ready = work.read(job)
     done = work.compute(job, ready)
+
+    def cohort():
+        threads = torch.get_num_threads()
+        leave_a_core()
+        list(overlapped(jobs, work.read, work.compute, work.write, ()))
+        torch.set_num_threads(threads)
+
     works = [
-        lambda: list(overlapped(jobs, work.read, work.compute, work.write, ())),
-        lambda: work.read(job), lambda: work.compute(job, ready), lambda: work.write(job, done),
+        cohort, lambda: work.read(job), lambda: work.compute(job, ready), lambda: work.write(job, done),
     ]  # fmt: skip
     whole, *stages = medians(works, repeats, device)
     slowest = max(zip(stages, ("reading", "computing", "writing"), strict=True))

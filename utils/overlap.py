@@ -3,7 +3,18 @@
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 
+import torch
+
 AHEAD = 2  # items read before they are needed, and written after the next one is computed
+THREADS = torch.get_num_threads()  # as torch found the machine
+
+
+def leave_a_core():
+    """Compute with one thread fewer from now on, for reading and writing beside it.
+
+    The threads of a convolution wait for each other: one that shares its core holds up all of them.
+    """
+    torch.set_num_threads(min(torch.get_num_threads(), max(1, THREADS - 1)))
 
 
 def overlapped(items, read, compute, write, errors):

@@ -123,8 +123,8 @@ def draw_images(bank, count, generator):
     front = draw.chance(0.6) * draw.normal(0, 60)
     behind = draw.chance(0.3) * draw.normal(0, 12)
     for down, back, deep in SAMPLES:
-        source = _slid(bank, which, view.source(down, back), front, behind)
-        tissue = _tissues(bank, which, source, depth + deep * thickness)
+        place = view.source(down, back)
+        tissue = _tissues(bank, which, _slid(bank, which, place, front, behind), depth + deep * thickness)
         image += torch.gather(signal, 1, tissue).view_as(image) / len(SAMPLES)
         texture += torch.gather(rough, 1, tissue).view_as(image) / len(SAMPLES)
     image = image * (1 + texture * draw.smooth(96) + 0.5 * texture * draw.smooth(32)).clamp(min=0.1)
@@ -132,7 +132,7 @@ def draw_images(bank, count, generator):
     image = _scanner(draw, image[:, None], points)
     window = _window(draw, points)
     states = _states(bank, which, points, window, depth)
-    shown = 1 - draw.chance(0.2)[:, None, None] * (1 - _spine_alone(bank, which, view.source(), points, states))
+    shown = 1 - draw.chance(0.2)[:, None, None] * (1 - _spine_alone(bank, which, place, points, states))
     return _normalise(image * window, window > 0) * shown[:, None], points, states
 
 

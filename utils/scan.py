@@ -259,9 +259,9 @@ def normalise(image):
     filled = image != 0
     if not filled.any():
         return np.zeros(image.shape, np.float32)
-    low, high = np.percentile(image[filled], [0.5, 99.5])
+    low, high = np.percentile(image[filled], [0.5, 99.5]).tolist()  # plain numbers: what is single stays single
     scaled = np.clip((image - low) / max(high - low, 1e-12), 0, 1) * filled
-    root = np.log(0.25) / np.log(np.clip(scaled[filled].mean(), 1e-3, 0.25))
+    root = float(np.log(0.25) / np.log(np.clip(scaled[filled].mean(), 1e-3, 0.25)))
     return (scaled**root).astype(np.float32)
 
 
