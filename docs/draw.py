@@ -205,7 +205,9 @@ def main(argv=None):
     samples = load_split(args.data, "test")
     # A neck and a loin, so that all regions are seen.
     neck = next((s for s in samples if s.levels.min() <= 3 and len(s.levels) < 16), samples[0])
-    loin = next((s for s in samples if s.levels.max() == 25 and 7 < len(s.levels) < 16), samples[-1])
+    loins = [s for s in samples if s.levels.max() == 25 and 7 < len(s.levels) < 16]
+    # A narrow one, which leaves room for the names.
+    loin = min(loins or samples, key=lambda s: s.image.shape[1] / s.image.shape[0])
     predictions = [labeller.label(sample.slabs, sample.offsets) for sample in (neck, loin)]
     draw_example([neck, loin], predictions, args.out / "example.png")
     draw_method(labeller, loin, predictions[1], args.out / "method.png")

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from utils.canvas import PIXEL_MM
+from utils.canvas import AIR, PIXEL_MM
 from utils.discs import LEVELS, SACRAL
 from utils.looks import BACK_MM, BEYOND_MM, FRONT_MM
 from utils.phantom import draw_anatomy
@@ -54,6 +54,7 @@ class Bank:
                     setattr(self, part, torch.empty(count, *own.shape, dtype=kind, device=device))
             for part, own in parts.items():
                 getattr(self, part)[index] = own
+        self.maps[:, :, [0, -1]] = self.maps[..., [0, -1]] = AIR
         rows = np.arange(self.shift.shape[1]) * PIXEL_MM
         lines = [np.interp(rows, tips[1:, 0], tips[1:, 1]) for tips in self.points.cpu().numpy()]
         self.columns = torch.tensor(np.array(lines), dtype=torch.float32, device=device)
@@ -122,9 +123,10 @@ def draw_images(bank, count, generator):
     texture = torch.zeros_like(image)
     front = draw.chance(0.6) * draw.normal(0, 60)
     behind = draw.chance(0.3) * draw.normal(0, 12)
+    pixels = view.source()
     for down, back, deep in SAMPLES:
-        place = view.source(down, back)
-        tissue = _tissues(bank, which, _slid(bank, which, place, front, behind), depth + deep * thickness)
+        source = _slid(bank, which, view.beside(pixels, down, back), front, behind)
+        tissue = _tissues(bank, which, source, depth + deep * thickness)
         image += torch.gather(signal, 1, tissue).view_as(image) / len(SAMPLES)
         texture += torch.gather(rough, 1, tissue).view_as(image) / len(SAMPLES)
     image = image * (1 + texture * draw.smooth(96) + 0.5 * texture * draw.smooth(32)).clamp(min=0.1)
@@ -132,8 +134,10 @@ def draw_images(bank, count, generator):
     image = _scanner(draw, image[:, None], points)
     window = _window(draw, points)
     states = _states(bank, which, points, window, depth)
-    shown = 1 - draw.chance(0.2)[:, None, None] * (1 - _spine_alone(bank, which, place, points, states))
-    return _normalise(image * window, window > 0) * shown[:, None], points, states
+    image = _normalise(image * window, window > 0)
+    some = draw.chance(0.2) > 0
+    image[some, 0] *= _spine_alone(bank, which[some], [axis[some] for axis in pixels], points[some], states[some])
+    return image, points, states
 
 
 class _Dice:
@@ -176,16 +180,21 @@ class _View:
         self.field = torch.stack([draw.smooth(5), draw.smooth(5)], 1) * (2.5 * draw.chance(0.6))[:, None, None, None]
         self.middle = (SIZE - 1) / 2
 
-    def source(self, down=0.0, back=0.0):
-        """Return rows and columns (B, H, W) in mm of the drawing: of the pixels' centres, or beside them."""
+    def source(self):
+        """Return rows and columns (B, H, W) in mm of the drawing: of the pixels' centres."""
         line = torch.arange(SIZE, device=self.matrix.device) - self.middle
-        row, column = line[:, None] + down, line[None, :] + back
+        row, column = line[:, None], line[None, :]
         m, (y, x) = self.matrix[:, :, :, None, None], self.field.unbind(1)
         centre = self.centre[:, :, None, None]
         return (
             m[:, 0, 0] * row + m[:, 0, 1] * column + centre[:, 0] + y,
             m[:, 1, 0] * row + m[:, 1, 1] * column + centre[:, 1] + x,
         )
+
+    def beside(self, source, down, back):
+        """Return what lies beside places in the drawing, by parts of a pixel."""
+        step = self.matrix @ torch.tensor([down, back], device=self.matrix.device)
+        return tuple(axis + step[:, k, None, None] for k, axis in enumerate(source))
 
     def points(self, source):
         """Return (B, N, 2) pixels of points in the drawing: the map turned around, by fixed-point iteration."""
@@ -231,15 +240,16 @@ def _slid(bank, which, source, front, behind):
 def _tissues(bank, which, source, depth):
     """Look up the tissue (B, H * W) at places in the drawing, ``depth`` (B,) mm beside the middle plane."""
     height, width = bank.maps.shape[2:]
-    row, column = (torch.round(axis / PIXEL_MM).long() for axis in source)
-    inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-    row, column = row.clamp(0, height - 1), column.clamp(0, width - 1)
+    # What lies beyond the drawing is as its edge, which is air.
+    row, column = (
+        (axis / PIXEL_MM).round().clamp(0, size - 1).long() for axis, size in zip(source, (height, width), strict=True)
+    )
     # The four maps follow each other outward; which one a place belongs to depends on its row alone.
     away = (depth[:, None] - bank.shift[which]).abs()
     layer = (away[..., None] > bank.widths[which].cummax(-1).values).sum(-1)  # (B, H) of 0..3
     layer = torch.gather(layer, 1, row.flatten(1)).view_as(row)
     place = ((which[:, None, None] * 4 + layer) * height + row) * width + column
-    return (bank.maps.view(-1)[place].long() * inside).flatten(1)
+    return bank.maps.view(-1)[place].long().flatten(1)
 
 
 def _signals(draw):
