@@ -60,7 +60,12 @@ def test_the_curve_follows_a_scoliosis_and_not_a_slip():
     np.testing.assert_allclose(lateral_positions(evidence, offsets, rows), truth, atol=0.8)
     # One disc with weak evidence in the wrong slab is drawn back to the curve.
     evidence[6] = 0.1 * (offsets == -30)
-    assert abs(lateral_positions(evidence, offsets, rows)[6] - truth[6]) < 3
+    found = lateral_positions(evidence, offsets, rows)
+    assert abs(found[6] - truth[6]) < 3
+    # In any order, and many in one place, as without a search.
+    np.testing.assert_allclose(lateral_positions(evidence[::-1], offsets, rows[::-1])[::-1], found)
+    together = lateral_positions(np.zeros((12, 11)), offsets, np.full(12, 50.0))
+    assert (np.abs(together) <= 30).all()
 
 
 def test_any_number_of_discs_has_a_position():

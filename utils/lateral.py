@@ -3,6 +3,7 @@
 import numpy as np
 
 STIFFNESS = 2.0  # weight of the curve's bends; a scoliosis bends over many discs, noise over one
+LEAST_GAP_MM = 1.0  # nearer ones, which no search would take, are held to be so far apart
 
 
 def lateral_positions(evidence, offsets, rows):
@@ -18,13 +19,14 @@ def lateral_positions(evidence, offsets, rows):
     offsets : (S,) array
         Left-right position of each slab in mm.
     rows : (N,) array
-        Position of the discs along the spine in mm, ascending.
+        Position of the discs along the spine in mm; those that no search put in order may be in any.
 
     Returns
     -------
     (N,) array in mm
     """
-    evidence, rows = np.asarray(evidence, float), np.asarray(rows, float)
+    order = np.argsort(rows, kind="stable")
+    evidence, rows = np.asarray(evidence, float)[order], np.asarray(rows, float)[order]
     weight = evidence**8 + 1e-9
     own = weight @ offsets / weight.sum(1)
     count = len(own)
@@ -32,8 +34,10 @@ def lateral_positions(evidence, offsets, rows):
         return np.full(count, np.average(own, weights=evidence.max(1) + 1e-9)) if count else own
     trust = evidence.max(1) + 1e-6
     # Second divided differences, for a typical gap of 25 mm: zero on any straight line.
-    gaps = np.maximum(np.diff(rows), 1e-3) / 25.0
+    gaps = np.maximum(np.diff(rows), LEAST_GAP_MM) / 25.0
     bends = np.zeros((count - 2, count))
     for i, (above, below) in enumerate(zip(gaps[:-1], gaps[1:], strict=True)):
         bends[i, i : i + 3] = np.array([1 / above, -1 / above - 1 / below, 1 / below]) * 2 / (above + below)
-    return np.linalg.solve(np.diag(trust) + STIFFNESS * bends.T @ bends, trust * own)
+    positions = np.empty(count)
+    positions[order] = np.linalg.solve(np.diag(trust) + STIFFNESS * bends.T @ bends, trust * own)
+    return positions
