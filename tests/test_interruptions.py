@@ -178,8 +178,9 @@ def test_two_processes_train_as_one(data, undisturbed, tmp_path, monkeypatch):
     assert done.returncode == 0, done.stderr[-2000:]
     logs = [load_checkpoint(out / "last.pt")["log"] for out in (undisturbed, tmp_path / "one", tmp_path / "run")]
     plain, one, two = (np.array([[line["loss"], line["val_loss"]] for line in log]) for log in logs)
-    np.testing.assert_allclose(one[0], two[0], rtol=2e-4)
-    np.testing.assert_allclose(one, two, rtol=2e-3)  # an optimiser that divides by its gradients enlarges roundings
+    np.testing.assert_allclose(one[0, 0], two[0, 0], rtol=2e-4)
+    # An optimiser that divides by its gradients enlarges roundings: what comes after its steps is less near.
+    np.testing.assert_allclose(one, two, rtol=2e-3)
     np.testing.assert_allclose(plain[0], two[0], rtol=2e-2)  # later on, its other roundings have grown
 
 
