@@ -167,7 +167,7 @@ def compare_runs(first, second):
 
 def draw(out, cases, samples, predictions, rows, levels, groups, by):
     """Draw all figures; those of an earlier evaluation in the folder go."""
-    for stale in (out / "windows.md", *out.glob("attention.*"), *out.glob("error_by_*"), *out.glob("overlays/scans_*")):
+    for stale in (*out.glob("attention.*"), *out.glob("error_by_*"), *out.glob("overlays/scans_*")):
         stale.unlink(missing_ok=True)
     error_by_level(rows, levels, out / "error_by_level.png")
     error_by_group(rows, lambda case: groups[case.name], f"error by {by}", out / f"error_by_{by}.png")
@@ -273,6 +273,7 @@ def main(argv=None):
     print(table)
     if args.protocol == "labelled":
         print(interval_line(metrics["overall"]))
+    (out / "windows.md").unlink(missing_ok=True)  # of an earlier evaluation
     if args.windows:
         windows = windows_table(label_windows(labeller, samples, args.windows, levels))
         save_text(out / "windows.md", f"{windows}\n")

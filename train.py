@@ -83,11 +83,9 @@ def settle(args):
     for key, value in RECIPES[args.recipe].items():
         if settings.get(key) is None:
             settings[key] = value
-    for key in ("epochs", "batch_size", "stacks", "blocks", "features"):
+    for key in ("epochs", "batch_size", "stacks", "blocks", "features", "synthetic"):
         if settings[key] is not None and settings[key] < 1:
             raise UserError(f"--{key.replace('_', '-')} {settings[key]}: give 1 or more")
-    if args.synthetic is not None and args.synthetic < 1:
-        raise UserError(f"--synthetic {args.synthetic}: give 1 or more people")
     if args.synthetic and settings["batch_size"] > SYNTHETIC_EPOCH:
         raise UserError(f"--batch-size {settings['batch_size']}: give {SYNTHETIC_EPOCH} or less, which is an epoch")
     if settings["features"] % 2:

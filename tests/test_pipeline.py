@@ -242,7 +242,7 @@ def test_one_bad_scan_does_not_stop_the_others(tree, data, tmp_path, capsys):
         (["--features", "65"], "--features 65: give an even number"),
         (["--lr", "-1"], "--lr -1.0: give more than 0"),
         (["--epochs", "0"], "--epochs 0: give 1 or more"),
-        (["--synthetic", "0"], "--synthetic 0: give 1 or more people"),
+        (["--synthetic", "0"], "--synthetic 0: give 1 or more"),
         (["--synthetic", "1", "--batch-size", "4096"], "--batch-size 4096: give 2048 or less"),
     ],
 )

@@ -20,6 +20,7 @@ SIZE = 256  # pixels of 1 mm along either side
 # Where in a pixel, in pixels, and where in the slab's depth, in thicknesses, its four samples lie.
 SAMPLES = ((-0.375, -0.125, -0.375), (-0.125, 0.375, 0.125), (0.125, -0.375, 0.375), (0.375, 0.125, -0.125))
 PARTS = ("maps", "points", "shift", "widths")
+BRIGHT_FLUID_SHARE = 0.25  # of those where all is dark beside the fluid, as by heavy weighting by T2
 NOTHING_SHARE = 0.03  # of images that show noise and no spine
 KNOWN_CONTRAST = 0.75  # share of images whose tissues are ordered as a real sequence orders them
 
@@ -263,8 +264,7 @@ def _signals(draw):
     )
     mixed = draw.chance(0.3) * draw.uniform(0, 0.6)
     signal = torch.lerp(known[first], known[second], mixed[:, None]) * torch.exp(draw.normal(0, 0.2, known.shape[1]))
-    # Heavily weighted by T2, all is dark beside the fluid.
-    signal[:, CSF] *= torch.exp(draw.chance(0.25) * draw.uniform(0, 1.2))
+    signal[:, CSF] *= torch.exp(draw.chance(BRIGHT_FLUID_SHARE) * draw.uniform(0, 1.2))
     anything = draw.uniform(0.02, 1, known.shape[1])
     anything[:, 0] = draw.uniform(0, 0.06)  # air stays dark
     return torch.where(draw.chance(KNOWN_CONTRAST)[:, None] > 0, signal, anything)
