@@ -12,7 +12,7 @@ from utils.surroundings import DEPTH, at, front_of
 
 # By level of the disc: height in mm, at some levels with straight lines between.
 _DISC_HEIGHT = ([2, 3, 7, 9, 13, 17, 20, 22, 24, 25], [2, 5.0, 5.5, 4.3, 4.5, 5.5, 7.5, 9.5, 11, 10])
-LARGE_REST_SHARE = 0.3  # of the people whose S1-S2 looks like a disc (O'Driscoll et al. 1996, types 3 and 4)
+LARGE_REST_SHARE = 0.2  # of the people whose S1-S2 looks like a small disc (O'Driscoll et al. 1996, types 3 and 4)
 TIP_MM = 2.0  # from the outer edge of the ligament behind a disc to the disc's posterior tip
 LEAST_BACK = 0.4  # of a disc's height is left at its back, however wide it gapes in front
 
@@ -31,9 +31,9 @@ def draw_bones(rng, canvas, tips, tangent, faces, slip, size):
     height[26:] = size * np.array([3.0, 1.6, 1.4, 1.2, 1.5, 1.2, 1.2, 1.2])[: len(tips) - 26]
     # A large rest of S1-S2 is easily taken for L5-S1.
     large = rng.random() < LARGE_REST_SHARE
-    height[26] *= rng.uniform(1.5, 3.2) if large else rng.uniform(0.35, 1.5)
+    height[26] *= rng.uniform(1.5, 2.5) if large else rng.uniform(0.35, 1.5)
     depth = size * at(DEPTH, np.arange(len(tips))) * rng.uniform(0.93, 1.07)
-    depth[26:] = size * np.array([rng.uniform(26, 32) if large else 24, 18, 14, 11, 9, 7, 6, 5])[: len(tips) - 26]
+    depth[26:] = size * np.array([28 if large else 24, 18, 14, 11, 9, 7, 6, 5])[: len(tips) - 26]
     upper, lower = faces  # of the discs
     gape = _gape(tangent, lower)
     back = np.maximum(height / 2 - depth / 2 * gape, LEAST_BACK * height / 2)

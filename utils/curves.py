@@ -15,7 +15,7 @@ _THORACIC = ([6, 8, 10, 13, 17, 20], [0, 10, 20, 6, -9, -4])
 _LUMBAR = ([17, 19, 21, 22, 23, 24, 25], [0, -10, -14, -11, -4, 0, 0])
 _SACRAL = ([22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32], [0, 3, 17, 45, 52, 45, 25, 4, -14, -30, -40])
 _JUNCTION = ([21, 22, 23, 24, 25, 27], [0, 0.15, 0.5, 1, 0.8, 0])  # how steep L5 and S1 lie differs most
-STRAIGHT_SHARE = 0.2  # of the spines that have no curves to speak of, as a straightened template
+STRAIGHT_SHARE = 0.1  # of the spines that have no curves to speak of, as a straightened template
 # Share of a bend of the spine that lies in the disc, by level; the rest lies in the bodies. Lordoses are made by wedges
 # of disc, most of all at L5-S1, the kyphosis of the chest by wedges of bone (Vialle et al. 2005; Been et al. 2010).
 _WEDGE = ([1, 3, 7, 9, 10, 17, 19, 21, 24, 25, 26], [0, 0.6, 0.6, 0.3, 0.1, 0.1, 0.4, 0.65, 0.7, 0.65, 0])

@@ -133,8 +133,6 @@ def draw_head(rng, canvas, tips, tangent, size):
     canvas.fill([place(18, -22), place(24, -16), place(-22, -13), place(-26, -22)], AIR, (0, 1))
     canvas.blob(place(20, 38), size * np.array([20, 24]), BRAIN)  # cerebellum
     canvas.fill([place(-2, 2), place(48, -14), place(48, 16), place(-2, 22)], CSF, (0, 1))
-    # The great cistern, which is hardly there in some people.
-    canvas.fill([place(-14, 15), place(20, 14), place(rng.uniform(6, 20), rng.uniform(22, 42))], CSF, (0, 1))
     canvas.fill(
         [place(-4, 5.5), place(14, 3), place(44, -2), place(46, 14), place(14, 15), place(-4, 15.5)], CORD, (0,)
     )
