@@ -95,6 +95,27 @@ def test_a_level_is_present_where_slab_and_window_show_it(bank):
         assert states[2] == expected and states[3] == OUTSIDE and states[4] == OUTSIDE
 
 
+def test_an_image_of_noise_has_no_disc(bank, monkeypatch):
+    monkeypatch.setattr(randomise, "NOTHING_SHARE", 1.0)
+    images, _, states = draw_images(bank, 4, torch.Generator().manual_seed(0))
+    assert (states == OUTSIDE).all()
+    assert 0 <= images.min() and images.max() <= 1
+    # Rayleigh noise of any grain: the mean is sqrt(pi / 2) and the spread sqrt(2 - pi / 2) times the same number.
+    spread = images.flatten(1).std(1) / images.flatten(1).mean(1)
+    np.testing.assert_allclose(spread, np.sqrt(4 / np.pi - 1), rtol=0.25)
+
+
+def test_where_fluid_outshines_all_the_rest_is_as_it_was(monkeypatch):
+    signals = []
+    for share in (0.0, 1.0):
+        monkeypatch.setattr(randomise, "BRIGHT_FLUID_SHARE", share)
+        monkeypatch.setattr(randomise, "KNOWN_CONTRAST", 1.0)
+        signals.append(randomise._signals(randomise._Dice(torch.Generator().manual_seed(1), "cpu", 64)))
+    ratio = (signals[1] / signals[0]).numpy()
+    assert ratio[:, CSF].min() >= 1 and 2 < ratio[:, CSF].max() < np.exp(1.2)
+    assert (np.delete(ratio, CSF, axis=1) == 1).all()
+
+
 def test_images_are_normalised_as_scans_are():
     image = np.random.default_rng(0).gamma(2.0, 1.0, (SIZE, SIZE)).astype(np.float32)
     image[:40] = 0

@@ -8,18 +8,20 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from utils.canvas import AIR, PIXEL_MM
+from utils.canvas import AIR, CSF, PIXEL_MM
 from utils.discs import LEVELS, SACRAL
 from utils.looks import BACK_MM, BEYOND_MM, FRONT_MM
 from utils.phantom import draw_anatomy
 from utils.pool import processes
-from utils.sample import BESIDE_MM, IN_SLAB_MM, PRESENT
+from utils.sample import BESIDE_MM, IN_SLAB_MM, OUTSIDE, PRESENT
 from utils.synthesis import CONTRASTS, TEXTURE
 
 SIZE = 256  # pixels of 1 mm along either side
 # Where in a pixel, in pixels, and where in the slab's depth, in thicknesses, its four samples lie.
 SAMPLES = ((-0.375, -0.125, -0.375), (-0.125, 0.375, 0.125), (0.125, -0.375, 0.375), (0.375, 0.125, -0.125))
 PARTS = ("maps", "points", "shift", "widths")
+BRIGHT_FLUID_SHARE = 0.25  # of those where all is dark beside the fluid, as by heavy weighting by T2
+NOTHING_SHARE = 0.03  # of images that show noise and no spine
 KNOWN_CONTRAST = 0.75  # share of images whose tissues are ordered as a real sequence orders them
 
 
@@ -137,6 +139,8 @@ def draw_images(bank, count, generator):
     image = _normalise(image * window, window > 0)
     some = draw.chance(0.2) > 0
     image[some, 0] *= _spine_alone(bank, which[some], [axis[some] for axis in pixels], points[some], states[some])
+    nothing = draw.chance(NOTHING_SHARE) > 0
+    image[nothing], states[nothing] = _no_spine(draw)[nothing], OUTSIDE
     return image, points, states
 
 
@@ -260,6 +264,7 @@ def _signals(draw):
     )
     mixed = draw.chance(0.3) * draw.uniform(0, 0.6)
     signal = torch.lerp(known[first], known[second], mixed[:, None]) * torch.exp(draw.normal(0, 0.2, known.shape[1]))
+    signal[:, CSF] *= torch.exp(draw.chance(BRIGHT_FLUID_SHARE) * draw.uniform(0, 1.2))
     anything = draw.uniform(0.02, 1, known.shape[1])
     anything[:, 0] = draw.uniform(0, 0.06)  # air stays dark
     return torch.where(draw.chance(KNOWN_CONTRAST)[:, None] > 0, signal, anything)
@@ -338,6 +343,15 @@ def _normalise(image, filled):
         root = np.log(0.25) / torch.log(scaled.mean().clamp(1e-3, 0.25))
         out[seen] = scaled**root
     return result
+
+
+def _no_spine(draw):
+    """Return images (B, 1, H, W) of noise alone, of fine to coarse grain, in 0..1."""
+    grain = draw.uniform(0, 3)
+    noise = _blur(draw.normal(0, 1, 2, SIZE, SIZE).flatten(0, 1)[:, None], *2 * [grain.repeat_interleave(2)])
+    strength = noise.view(-1, 2, SIZE, SIZE).square().sum(1, keepdim=True).sqrt()
+    top = strength.flatten(1).amax(1).view(-1, 1, 1, 1)
+    return (strength / top * draw.uniform(0.3, 1.5).view(-1, 1, 1, 1)).clamp(max=1)
 
 
 def _states(bank, which, points, window, depth):

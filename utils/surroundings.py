@@ -117,9 +117,11 @@ def draw_head(rng, canvas, tips, tangent, size):
     top, back = tips[1], -front_of(tangent[1])
     up = -tangent[1]
     place = lambda high, behind: top + size * (high * up + behind * back)  # noqa: E731
-    canvas.blob(place(45, 12), size * np.array([62, 88]), FIBRE)
-    canvas.blob(place(47, 12), size * np.array([57, 83]), CSF)
-    canvas.blob(place(50, 14), size * np.array([54, 80]), BRAIN)
+    # The skull stands above the canal: nothing of it lies across brain stem and cord.
+    for radii, tissue in (
+        ((62, 88), FIBRE), ((60.5, 86.5), MARROW), ((57, 83), FIBRE), ((55.5, 81.5), CSF), ((53.5, 79.5), BRAIN),
+    ):  # fmt: skip
+        canvas.blob(place(62, 12), size * np.array(radii), tissue)
     canvas.blob(place(14, -38), size * np.array([34, 42]), FAT)
     for _ in range(6):
         canvas.blob(
@@ -131,15 +133,20 @@ def draw_head(rng, canvas, tips, tangent, size):
     canvas.blob(place(-24, -52), size * np.array([22, 26]), MUSCLE)  # the tongue
     canvas.blob(place(-44, -68), size * np.array([9, 12]), MARROW)  # the chin
     canvas.fill([place(18, -22), place(24, -16), place(-22, -13), place(-26, -22)], AIR, (0, 1))
-    canvas.blob(place(20, 38), size * np.array([20, 24]), BRAIN)  # cerebellum
-    canvas.fill([place(-2, 2), place(48, -14), place(48, 16), place(-2, 22)], CSF, (0, 1))
-    canvas.fill(
-        [place(-4, 5.5), place(14, 3), place(44, -2), place(46, 14), place(14, 15), place(-4, 15.5)], CORD, (0,)
-    )
-    canvas.blob(place(27, -1), size * np.array([13, 9]), CORD, (0,))  # pons
+    canvas.blob(place(29, 38), size * np.array([18, 23]), BRAIN)  # cerebellum
+    # Cisterns before and behind the stem; the great one is hardly there in some people.
+    slant = rng.normal(0, 3)  # of the clivus, in mm at its upper end
+    before = [place(-3, 2), place(8, -1), place(42, slant - 17), place(47, slant - 10)]
+    canvas.fill([*before, place(47, 10), place(22, 17), place(-3, 22)], CSF, (0, 1))
+    canvas.fill([place(-14, 15), place(20, 14), place(rng.uniform(4, 18), rng.uniform(22, 42))], CSF, (0, 1))
+    stem = [place(-4, 5.5), place(14, 3.5), place(42, -3), place(62, 0)]
+    canvas.fill([*stem, place(62, 12), place(46, 13), place(14, 15), place(-4, 15.5)], CORD, (0,))
+    canvas.blob(place(27, 0), size * np.array([rng.uniform(12, 15), rng.uniform(8, 11)]), CORD, (0,))  # pons
     canvas.fill([place(22, 15), place(34, 13), place(28, 20)], CSF, (0, 1))  # fourth ventricle
-    canvas.fill([place(2, -5), place(40, -22), place(44, -14), place(4, -1)], FIBRE, (0, 1))  # clivus
-    canvas.fill([place(4, -5), place(38, -20), place(41, -16), place(6, -3)], MARROW, (0, 1))
+    ends = place(40, slant - 25), place(44, slant - 17)
+    canvas.fill([place(2, -6), *ends, place(3, -1)], FIBRE, (0, 1))  # clivus
+    inner = place(39, slant - 23), place(42, slant - 18.5)
+    canvas.fill([place(4, -6), *inner, place(5, -2.5)], MARROW, (0, 1))
     canvas.fill(
-        [place(-3, 22), place(4, 44), place(9, 44), place(1, 21)], FIBRE, (0, 1)
+        [place(-3, 22), place(2, 32), place(8, 32), place(1, 21)], FIBRE, (0, 1)
     )  # rim of the great hole behind
