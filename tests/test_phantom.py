@@ -96,6 +96,16 @@ def draw_straight(seed, level):
     return (tips[level - 1] - tips[level]) @ np.array([tangent[level, 1], -tangent[level, 0]])
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_the_cord_runs_through_the_great_hole_without_a_gap(seed):
+    anatomy = draw_anatomy(np.random.default_rng(seed))
+    top, bottom = anatomy.points[1, 0] - 20, anatomy.points[4, 0]
+    for row in np.arange(top, bottom, PIXEL_MM):
+        column = np.interp(row, anatomy.points[1:5, 0], anatomy.points[1:5, 1])
+        behind = anatomy.maps[CORD_MAP, round(row / PIXEL_MM), int(column / PIXEL_MM) :][: int(24 / PIXEL_MM)]
+        assert 5 < (behind == CORD).sum() * PIXEL_MM < 20, row - anatomy.points[1, 0]
+
+
 def test_the_cord_ends_near_l1_l2():
     ends = []
     for seed in range(12):

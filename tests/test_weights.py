@@ -21,6 +21,7 @@ def test_the_file_is_whole_small_and_holds_16_bits():
     assert tuple(checkpoint["levels"]) == (*LEVELS, SACRAL)
     assert {v.dtype for v in checkpoint["state_dict"].values() if v.is_floating_point()} == {torch.float16}
     assert checkpoint["calibration"] and not {"optimizer", "newest", "log"} & set(checkpoint)
+    assert not {"data", "out", "init"} & set(checkpoint["args"])
 
 
 def test_it_names_the_discs_of_new_people():

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 START = np.array([0.0, 1.0, 0.0, 0.0])  # without a calibration: the share of chains as it is
-EQUAL = 0.002  # F2 scores that differ by less are those of a few discs more or less
 RIDGE = 1.0  # pulls towards START, so that few discs, or none that is wrong, give no certainty
 
 
@@ -101,7 +100,7 @@ def fit(evidence, share, margin, right, n_true):
 
 
 def best_threshold(confidence, right, n_true):
-    """Return the lowest threshold whose discs, at or above it, have as high an F2 score as any, to within `EQUAL`.
+    """Return the lowest threshold whose discs, at or above it, have as high an F2 score as any.
 
     F2 counts a disc that is left out four times as much as a wrong one (van Rijsbergen 1979): an unsure disc that is
     shown has its flag, and can be looked at; one that is not shown has to be found anew.
@@ -109,7 +108,7 @@ def best_threshold(confidence, right, n_true):
     order = np.argsort(-np.asarray(confidence), kind="stable")
     ordered, hits = np.asarray(confidence)[order], np.cumsum(np.asarray(right)[order])
     score = 5 * hits / (np.arange(1, len(order) + 1) + 4 * n_true)
-    good = np.flatnonzero(score >= score.max(initial=0.0) - EQUAL)
+    good = np.flatnonzero(score >= score.max(initial=0.0))
     if len(order) == 0 or good[-1] == len(score) - 1:
         return 0.0
     last = good[-1]

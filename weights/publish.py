@@ -15,6 +15,7 @@ from utils.labeller import Labeller  # noqa: E402
 from utils.synthetic import validation_samples  # noqa: E402
 
 TO_GO_ON = ("newest", "averaged", "optimizer", "scheduler", "log", "frames")
+PLACES = ("data", "out", "init")  # on the machine that trained: nobody else's business
 
 
 def main(argv=None):
@@ -31,6 +32,7 @@ def main(argv=None):
     checkpoint["calibration"] = calibrate(
         Labeller(checkpoint, args.run, choose_device()), validation_samples()
     ).to_dict()
+    checkpoint["args"] = {key: value for key, value in checkpoint["args"].items() if key not in PLACES}
     kept = {key: value for key, value in checkpoint.items() if key not in TO_GO_ON}
     save_checkpoint(args.out, kept)
     digest = hashlib.sha256(args.out.read_bytes()).hexdigest()
