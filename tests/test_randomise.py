@@ -95,20 +95,6 @@ def test_a_level_is_present_where_slab_and_window_show_it(bank):
         assert states[2] == expected and states[3] == OUTSIDE and states[4] == OUTSIDE
 
 
-def test_no_disc_is_named_in_an_image_that_is_turned(bank, monkeypatch):
-    images, states, axes = {}, {}, set()
-    for share in (0.0, 1.0):
-        monkeypatch.setattr(randomise, "TURNED_SHARE", share)
-        monkeypatch.setattr(randomise, "NOTHING_SHARE", 0.0)
-        draws = [draw_images(bank, 2, torch.Generator().manual_seed(seed)) for seed in range(6)]
-        images[share], _, states[share] = zip(*draws, strict=True)
-    for upright, turned in zip(images[0.0], images[1.0], strict=True):
-        axes |= {axis for axis in (2, 3) if torch.equal(turned, upright.flip(axis))}
-        assert not torch.equal(turned, upright)
-    assert axes == {2, 3}
-    assert (torch.cat(states[1.0]) == OUTSIDE).all() and (torch.cat(states[0.0]) == PRESENT).any()
-
-
 def test_an_image_of_noise_has_no_disc(bank, monkeypatch):
     monkeypatch.setattr(randomise, "NOTHING_SHARE", 1.0)
     images, _, states = draw_images(bank, 4, torch.Generator().manual_seed(0))

@@ -22,7 +22,6 @@ SAMPLES = ((-0.375, -0.125, -0.375), (-0.125, 0.375, 0.125), (0.125, -0.375, 0.3
 PARTS = ("maps", "points", "shift", "widths")
 BRIGHT_FLUID_SHARE = 0.25  # of those where all is dark beside the fluid, as by heavy weighting by T2
 NOTHING_SHARE = 0.03  # of images that show noise and no spine
-TURNED_SHARE = 0.05  # of images that are upside down or mirrored front to back, as no scan that is read rightly
 KNOWN_CONTRAST = 0.75  # share of images whose tissues are ordered as a real sequence orders them
 
 
@@ -140,9 +139,6 @@ def draw_images(bank, count, generator):
     image = _normalise(image * window, window > 0)
     some = draw.chance(0.2) > 0
     image[some, 0] *= _spine_alone(bank, which[some], [axis[some] for axis in pixels], points[some], states[some])
-    # What is turned has discs, but none that may be named.
-    turned, axis = draw.chance(TURNED_SHARE) > 0, 2 + int(draw.uniform(0, 2)[0])
-    image[turned], states[turned] = image[turned].flip(axis), OUTSIDE
     nothing = draw.chance(NOTHING_SHARE) > 0
     image[nothing], states[nothing] = _no_spine(draw)[nothing], OUTSIDE
     return image, points, states

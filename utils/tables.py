@@ -44,7 +44,8 @@ def labelled_table(groups):
         rows.append([
             *_distance_cells(label, s),
             share(s["n_missed"] + s["n_far"], s["n_true"]), share(false, s["n_pred"]),
-            share(s["n_identified"], s["n_true"]), f"{round(s['scans_all_right'] * s['n_scans'])}/{s['n_scans']}",
+            share(s["n_identified"], s["n_true"]),
+            f"{round(s['scans_all_right'] * s['n_scans'])}/{s['n_scans']}" if s["n_true"] else "-",
         ])  # fmt: skip
     return markdown([*head, "scans all right"], rows)
 
