@@ -13,6 +13,7 @@ from utils.metrics import (
     published_scores,
     shifted_scans,
 )
+from utils.tables import labelled_table
 
 LEVELS = [21, 22, 23, 24, 25]
 COLUMN = 50.0
@@ -130,3 +131,10 @@ def test_confusion_counts_what_was_found_at_each_true_disc(cases):
     assert table[1, 0] == 1 and table[2, 1] == 1  # the shifted scan
     assert table[2, 5] == 1 and table[4, 5] == 1  # missed, and 12 mm off
     assert np.trace(table) == 10
+
+
+def test_a_group_without_a_scored_disc_has_a_row_of_dashes():
+    nothing = labelled_scores(compare(case("one", {21: 10.0}, {21: 10.0}), [24]))
+    assert labelled_table({"T1w": nothing}).splitlines()[-1].split("|")[2:-1] == [
+        " 0 ", " 0 ", " - (-), N=0 ", *6 * [" - "]
+    ]  # fmt: skip

@@ -45,7 +45,7 @@ def labelled_table(groups):
             *_distance_cells(label, s),
             share(s["n_missed"] + s["n_far"], s["n_true"]), share(false, s["n_pred"]),
             share(s["n_identified"], s["n_true"]),
-            f"{round(s['scans_all_right'] * s['n_scans'])}/{s['n_scans']}" if s["n_true"] else "-",
+            f"{round(s['scans_all_right'] * s['n_scans'])}/{s['n_scans']}" if s["n_scans"] else "-",
         ])  # fmt: skip
     return markdown([*head, "scans all right"], rows)
 
