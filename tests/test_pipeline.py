@@ -100,7 +100,7 @@ def test_from_scans_to_labels(tree, data, tmp_path, capsys):
     figures = {path.relative_to(tmp_path / "other").with_suffix("") for path in (tmp_path / "other").rglob("*.pdf")}
     assert len(figures) >= 8
     assert all((tmp_path / "other" / figure).with_suffix(".png").is_file() for figure in figures)
-    assert "| neck | 4 | " in (tmp_path / "other" / "windows.md").read_text()
+    assert "| loin | 4 | " in (tmp_path / "other" / "windows.md").read_text()
     evaluate.main(["--compare", str(out), str(out / "evaluation")])
     assert "| fn_rate, % | 100.00 | 100.00 | +0.00 | +0.00 to +0.00 |" in capsys.readouterr().out
     with pytest.raises(UserError, match="holds no evaluation"):
