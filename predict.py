@@ -5,11 +5,8 @@ tip, with the disc's value (3 is C2-C3, 25 is L5-S1).
 """
 
 import argparse
-import csv
-import io
 import json
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,28 +17,22 @@ from utils.bids import find_scans, read_names
 from utils.checkpoint import SHIPPED
 from utils.device import keep_memory
 from utils.discs import name
-from utils.files import UserError, run, save_json, save_text, sweep
+from utils.files import UserError, run, save_bytes, save_json, save_table, sweep
+from utils.flags import Help
+from utils.labelled import TOOL, Job, digest
 from utils.labeller import load_labeller
 from utils.overlap import leave_a_core, overlapped
 from utils.report import Report
-from utils.scan import MAX_VOXELS, ScanError, normalise, read_scan, sagittal, slab_offsets, write_discs
+from utils.scan import MAX_VOXELS, ScanError, is_sagittal, label_volume, read_scan, slabs_of
 from utils.version import code_version
 
-TOOL = "disc-labels"
-COLUMNS = ("scan", "level", "name", "confidence", "i", "j", "k", "x_mm", "y_mm", "z_mm")
-
-
-@dataclass
-class Job:
-    """A scan, and the path of its outputs without their endings."""
-
-    image: Path
-    stem: Path
+DISC_COLUMNS = ("scan", "level", "name", "confidence", "i", "j", "k", "x_mm", "y_mm", "z_mm")
+SCAN_COLUMNS = ("scan", "discs", "lowest_confidence", "margin", "flags", "reason", "weights", "source")
 
 
 def build_parser():
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=Help)
     parser.add_argument("scans", nargs="*", type=Path, metavar="SCAN", help="NIfTI files to label")
     parser.add_argument("--data", type=Path, help="label a whole tree in the layout of BIDS instead")
     parser.add_argument("--contrasts", nargs="+", default=["T1w", "T2w"], help="of the images to take from --data")
@@ -54,7 +45,7 @@ def build_parser():
 
 
 def list_jobs(args):
-    """Return all scans, each with the place of its outputs, and those among them that are to be labelled.
+    """Return the scans that are to be labelled, each with the place of its outputs.
 
     Raises
     ------
@@ -76,32 +67,15 @@ def list_jobs(args):
     if twice:
         raise UserError(f"two scans are called {twice.name}: label them one by one, each with its own --out")
     if not args.only:
-        return jobs, jobs
+        return jobs
     wanted = read_names(args.only)
     asked = [job for job in jobs if job.stem.name in wanted]
     if not asked:
         raise UserError(f"{args.only} names none of the scans: write one name a line, such as sub-01_T2w")
-    return jobs, asked
-
-
-def outputs(job):
-    """Return the paths of label volume, sidecar and picture."""
-    labels = job.stem.with_name(job.stem.name + "_label-discs_dlabel.nii.gz")
-    return (
-        labels,
-        labels.with_name(labels.name.removesuffix(".nii.gz") + ".json"),
-        job.stem.with_name(job.stem.name + "_discs.png"),
-    )
-
-
-def ours(labels, sidecar):
-    """Tell whether a label volume may be written: there is none yet, or its sidecar says that this tool made it."""
-    try:
-        if not labels.exists() and not sidecar.exists():
-            return True
-        return json.loads(sidecar.read_text())["GeneratedBy"][0]["Name"] == TOOL
-    except (OSError, ValueError, LookupError, TypeError):
-        return False
+    strangers = wanted - {job.stem.name for job in asked}
+    if strangers and ranks.rank() == 0:
+        print(f"warning: {args.only} names what is no scan here: {', '.join(sorted(strangers))}", file=sys.stderr)
+    return asked
 
 
 def description():
@@ -122,57 +96,54 @@ class Labelling:
     def __init__(self, labeller, report, max_voxels):
         self.labeller, self.report, self.max_voxels = labeller, report, max_voxels
         self.made_by = description()
-        self.model = {
-            "Weights": labeller.source.name, **labeller.checkpoint["model"], "Epoch": labeller.checkpoint["epoch"],
-            "Digest": labeller.checkpoint["digest"],
-        }  # fmt: skip
+        name, made = labeller.source.name, labeller.checkpoint
+        self.model = {"Weights": name, **made["model"], "Epoch": made["epoch"], "Digest": made["digest"]}
+        self.weights = f"{name}, epoch {made['epoch']}, {made['digest'][:8]}"
 
     def done(self, job):
         """Tell whether this version labelled the scan already, with these weights, and to the end."""
-        labels, sidecar, picture = outputs(job)
         try:
-            told = json.loads(sidecar.read_text())
+            told = json.loads(job.sidecar.read_text())
             image = job.image.stat()
             # A copy may bring an old date of its contents along, but not of its own coming.
-            newer = sidecar.stat().st_mtime >= max(image.st_mtime, image.st_ctime)
+            newer = job.sidecar.stat().st_mtime >= max(image.st_mtime, image.st_ctime)
             made = told.get("GeneratedBy"), told.get("Model"), told.get("Sources")
         except (OSError, ValueError, AttributeError):
             return False
-        same = made == (
-            self.made_by, self.model, [job.image.name],
-        )  # fmt: skip
-        whole = labels.exists() and picture.exists() and Report(self.report.folder).recall(texts_of(job))
-        return newer and same and whole
+        whole = job.labels.exists() and job.picture.exists() and self.report.holds(self.texts_of(job))
+        return newer and whole and made == (self.made_by, self.model, [job.source])
 
     def read(self, job):
-        """Read a scan and cut it into slabs; returns scan, plane, slabs and offsets.
+        """Read a scan and cut it into slabs; returns scan, slabs, offsets and plane.
 
         Raises
         ------
         ScanError, UserError
             If it cannot be read, or its labels would replace those of others.
         """
-        labels, sidecar, _ = outputs(job)
-        if not ours(labels, sidecar):
-            raise UserError(f"{labels} was not written by this tool and is left as it is: give another --out")
+        job.check_free()
         scan = read_scan(job.image, self.max_voxels)
-        offsets = slab_offsets(scan)
-        images, plane = sagittal(scan, self.labeller.resolution, offsets=offsets)
-        return scan, plane, np.stack([normalise(image) for image in images]), offsets
+        return scan, *slabs_of(scan, self.labeller.resolution)
 
     def compute(self, _, ready):
         """Find and name the discs."""
-        scan, plane, slabs, offsets = ready
+        scan, slabs, offsets, plane = ready
         return scan, plane, slabs, self.labeller.label(slabs, offsets)
 
     def write(self, job, result):
-        """Write sidecar, labels and picture, and last of all the scan's entry in the report."""
+        """Write sidecar, labels and picture, and last of all the scan's entry in the report.
+
+        Raises
+        ------
+        UserError
+            If its labels would replace those of others, or a file cannot be written.
+        """
         # Matplotlib takes a fifth of the start: it is loaded while the next scan is computed.
         from utils.figures import prediction_picture
 
         scan, plane, slabs, found = result
-        labels, sidecar, picture = outputs(job)
-        self.report.forget(texts_of(job))
+        before, texts = job.check_free(), self.texts_of(job)
+        self.report.forget(texts)
         world = plane.to_world(found.points, found.across)
         # A disc whose place rounds to a voxel beyond the edge is put on the edge.
         voxels = np.clip(scan.to_voxel(world), 0, np.array(scan.data.shape) - 1)
@@ -183,27 +154,44 @@ class Labelling:
             }
             for level, sure, voxel, place in zip(found.levels, found.confidence, voxels, world, strict=True)
         ]  # fmt: skip
+        volume = label_volume(scan, found.levels, world)
         told = {
-            "GeneratedBy": self.made_by, "Model": self.model, "Sources": [job.image.name],
+            "GeneratedBy": self.made_by, "Model": self.model, "Sources": [job.source],
+            # What may be replaced; one that is killed before the next file is written leaves the volume of before.
+            "LabelDigests": sorted({digest(volume), *before}),
             "Resolution_mm": self.labeller.resolution, "MarginToShiftedChain": round(found.margin, 2), "Discs": discs,
         }  # fmt: skip
-        save_json(sidecar, told)
-        write_discs(labels, scan, found.levels, world)
-        prediction_picture(slabs[found.slab], found, plane.spacing, picture, job.stem.name)
-        self.report.add(texts_of(job), slabs[found.slab], found, plane.spacing)
+        save_json(job.sidecar, told)
+        save_bytes(job.labels, volume)
+        prediction_picture(slabs[found.slab], found, plane.spacing, job.picture, job.stem.name)
+        remarks = [] if is_sagittal(scan) else ["not sagittal"]
+        self.report.add(texts, slabs[found.slab], found, plane.spacing, remarks=remarks)
+
+    def texts_of(self, job):
+        """Return what the report says of a scan, from its name in BIDS style."""
+        parts = job.stem.name.split("_")
+        return {
+            "place": job.stem.relative_to(self.report.folder).as_posix(), "name": job.stem.name,
+            "person": next((part for part in parts if part.startswith("sub-")), ""), "contrast": parts[-1],
+            "source": str(job.image.parent), "weights": self.weights,
+        }  # fmt: skip
 
 
-def rows_of(job):
-    """Return a labelled scan's rows of the table."""
-    discs = json.loads(outputs(job)[1].read_text())["Discs"]
-    return [[job.stem.name, d["level"], d["name"], d["confidence"], *d["voxel"], *d["world_mm"]] for d in discs]
+def disc_rows(folder, scan):
+    """Return the rows of `discs.csv` of a scan that the report has; None if its labels were taken away since."""
+    try:
+        discs = json.loads(Job(None, folder / scan["place"]).sidecar.read_text())["Discs"]
+        return [[scan["name"], d["level"], d["name"], d["confidence"], *d["voxel"], *d["world_mm"]] for d in discs]
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
 
 
-def texts_of(job):
-    """Return what the report says of a scan, from its name in BIDS style."""
-    parts = job.stem.name.split("_")
-    person = next((part for part in parts if part.startswith("sub-")), "")
-    return {"name": job.stem.name, "person": person, "contrast": parts[-1], "source": str(job.image.parent)}
+def scan_row(scan):
+    """Return the row of `scans.csv` of a scan that the report has."""
+    return [
+        scan["name"], scan["n_discs"], scan["lowest_confidence"], scan["margin"], ", ".join(scan["flags"]),
+        scan["reason"], scan["weights"], scan["source"],
+    ]  # fmt: skip
 
 
 def main(argv=None):
@@ -211,7 +199,7 @@ def main(argv=None):
     args = build_parser().parse_args(argv)
     labeller = load_labeller(args.weights or SHIPPED, ranks.join(args.device))
     keep_memory()
-    (jobs, asked), first = list_jobs(args), ranks.rank() == 0
+    asked, first = list_jobs(args), ranks.rank() == 0
     if first:
         sweep(args.out)
     work = Labelling(labeller, Report(args.out), args.max_voxels)
@@ -230,45 +218,52 @@ def main(argv=None):
     if not first:
         return 0
     failed = {stem: reason for part in failures for stem, reason in part.items()}
-    return summarise(args, work, jobs, asked, failed, len(asked) - sum(map(len, undone)))
+    return summarise(args, work, asked, failed, len(asked) - sum(map(len, undone)))
 
 
-def summarise(args, work, jobs, asked, failed, before):
-    """Write the table and the page of all scans, and print what became of those asked for; returns the exit status."""
+def summarise(args, work, asked, failed, before):
+    """Write tables and page of all scans in the folder, and print what became of these; returns the exit status."""
     if args.data:
         facts = {"Name": "Intervertebral disc labels", "BIDSVersion": "1.8.0", "DatasetType": "derivative"}
         save_json(args.out / "derivatives" / TOOL / "dataset_description.json", {**facts, "GeneratedBy": work.made_by})
-    rows, report, stems = [], Report(args.out), {job.stem for job in asked}
-    for job in jobs:
+    report, places = Report(args.out), set()
+    for job in asked:
+        texts = work.texts_of(job)
         if job.stem in failed:
-            report.add_failed(texts_of(job), failed[job.stem])
-        elif report.recall(texts_of(job)):  # one that was not asked for may have been labelled before
-            rows.extend(rows_of(job))
-        elif job.stem in stems:
-            raise UserError(f"{args.out} was removed or emptied while it was in use: run it again")
-    table = io.StringIO()
-    csv.writer(table, lineterminator="\n").writerows([COLUMNS, *rows])
-    save_text(args.out / "discs.csv", table.getvalue())
-    source, labelled = work.labeller.source.name, len(asked) - len(failed)
+            report.add_failed(texts, failed[job.stem])
+        else:
+            places.add(texts["place"])
+    report.recall()
+    told = [(scan, [] if scan["reason"] else disc_rows(args.out, scan)) for scan in report.scans]
+    told = [(scan, rows) for scan, rows in told if rows is not None]
+    report.scans, rows = [scan for scan, _ in told], [row for _, rows in told for row in rows]
+    if places - {scan["place"] for scan in report.scans if not scan["reason"]}:
+        raise UserError(f"{args.out} was removed or emptied while it was in use: run it again")
+    save_table(args.out / "discs.csv", [DISC_COLUMNS, *rows])
+    save_table(args.out / "scans.csv", [SCAN_COLUMNS, *map(scan_row, report.scans)])
     facts = [
-        ("weights", f"{source}, epoch {work.model['Epoch']}, {work.model['Digest'][:8]}"),
+        ("weights", "; ".join(sorted({scan["weights"] for scan in report.scans}))),
         ("scans", f"{len(report.scans)}, of which {len(failed)} could not be labelled"),
         ("software", code_version()),
     ]
-    flagged = sum(bool(scan["flags"]) for scan in report.scans)
-    counts = {"scans labelled": len(report.scans) - len(failed), "discs": len(rows), "scans with a flag": flagged}
-    headline = [(label, str(count)) for label, count in counts.items()]
-    report.write("Disc labels: prediction", facts, headline)
+    counts = {
+        "scans labelled": len(report.scans) - len(failed), "discs": len(rows),
+        "scans with a flag": sum(bool(scan["flags"]) for scan in report.scans),
+    }  # fmt: skip
+    report.write("Disc labels: prediction", facts, [(label, str(count)) for label, count in counts.items()])
     earlier = f" ({before} of them before, with the same weights)" if before else ""
-    print(f"{labelled} of {len(asked)} scans labelled{earlier}, {len(rows)} discs; see {args.out}")
-    for job in jobs:
+    own = [scan for scan in report.scans if scan["reason"] or scan["place"] in places]
+    discs = sum(scan["n_discs"] for scan in own)
+    print(f"{len(asked) - len(failed)} of {len(asked)} scans labelled{earlier}, {discs} discs; see {args.out}")
+    for job in asked:
         if job.stem in failed:
             print(f"not labelled: {job.image}: {failed[job.stem]}", file=sys.stderr)
-    empty = sum(scan["n_discs"] == 0 for scan in report.scans) - len(failed)
-    unsure = sum(bool({"low confidence", "level unsure"} & set(scan["flags"])) for scan in report.scans)
-    if empty or unsure:
-        unsure_ones = f"{unsure} with discs or levels that are unsure"
-        print(f"look at these first: {empty} without any disc, {unsure_ones} (report.html)")
+    count = {flag: sum(flag in scan["flags"] for scan in own) for flag in ("no disc", "not sagittal")}
+    unsure = sum(bool({"low confidence", "level unsure"} & set(scan["flags"])) for scan in own)
+    if unsure or any(count.values()):
+        texts = [f"{count['no disc']} without any disc", f"{unsure} with discs or levels that are unsure"]
+        texts += [f"{count['not sagittal']} that are not sagittal"] if count["not sagittal"] else []
+        print(f"look at these first: {', '.join(texts)} (report.html)")
     return 1 if failed else 0
 
 

@@ -13,6 +13,7 @@ from speed.timing import Row, medians, most_memory, start
 from utils.bids import find_scans
 from utils.checkpoint import SHIPPED
 from utils.discs import LEVELS
+from utils.labelled import Job
 from utils.labeller import load_labeller
 from utils.overlap import leave_a_core, overlapped
 from utils.phantom import draw_anatomy
@@ -134,7 +135,7 @@ def prediction_rows(folder, device, repeats):
     """
     scans = make_tree(folder / "tree", COHORT)
     work = predict.Labelling(load_labeller(SHIPPED, device), Report(folder / "out"), MAX_VOXELS)
-    jobs = [predict.Job(scan.image, folder / "out" / scan.name) for scan in scans]
+    jobs = [Job(scan.image, folder / "out" / scan.name) for scan in scans]
     job = jobs[0]
     ready = work.read(job)
     done = work.compute(job, ready)

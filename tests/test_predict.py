@@ -1,5 +1,7 @@
 """Labels lie on their discs in each scan's own space, whatever the order of its axes."""
 
+import csv
+
 import nibabel
 import numpy as np
 import pytest
@@ -63,6 +65,66 @@ def test_labels_lie_within_a_voxel_in_any_orientation(codes, voxel, tilt, tmp_pa
         assert len(found) == 1
         expected = apply_affine(np.linalg.inv(image.affine), place)
         assert np.abs(found[0] - expected).max() <= 1.0
+
+
+@pytest.fixture
+def label(tmp_path, monkeypatch, capsys):
+    """Return a function that labels a scan with bright spots; it gives the status and what was said on stderr."""
+    monkeypatch.setattr(predict, "load_labeller", lambda path, device: BrightSpots(path))
+
+    def run(scan, voxel=(1.0, 1.0, 1.0), *flags):
+        data, affine, _ = spots(voxel, 0.0)
+        scan.parent.mkdir(parents=True, exist_ok=True)
+        if not scan.exists():
+            nibabel.save(nibabel.Nifti1Image(data, affine), scan)
+        status = predict.main([str(scan), "--weights", "spots", "--out", str(tmp_path / "out"), *flags])
+        return status, capsys.readouterr().err
+
+    return run
+
+
+def table(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_one_call_after_the_other_fills_one_folder(label, tmp_path):
+    assert label(tmp_path / "b_T2w.nii.gz")[0] == label(tmp_path / "a_T2w.nii.gz")[0] == 0
+    lost = tmp_path / "lost.dcm"
+    lost.write_text("DICM")
+    reason = "its name does not end in .nii or .nii.gz: convert it to NIfTI (DICOM by dcm2niix)"
+    assert label(lost) == (1, f"not labelled: {lost}: {reason}\n")
+    discs, scans = table(tmp_path / "out" / "discs.csv"), table(tmp_path / "out" / "scans.csv")
+    assert [row["scan"] for row in discs] == ["a_T2w"] * 3 + ["b_T2w"] * 3
+    assert [(row["scan"], row["discs"], row["flags"]) for row in scans] == [
+        ("a_T2w", "3", ""), ("b_T2w", "3", ""), ("lost.dcm", "0", "failed")]  # fmt: skip
+    # Whose labels were taken away is no longer told of.
+    for part in ("label-discs_dlabel.json", "label-discs_dlabel.nii.gz", "discs.png"):
+        (tmp_path / "out" / f"a_T2w_{part}").unlink()
+    assert label(tmp_path / "c_T2w.nii.gz")[0] == 0
+    assert {row["scan"] for row in table(tmp_path / "out" / "discs.csv")} == {"b_T2w", "c_T2w"}
+
+
+def test_another_scan_of_the_same_name_does_not_take_the_labels_of_the_first(label, tmp_path):
+    assert label(tmp_path / "one" / "t2.nii.gz")[0] == 0
+    before = (tmp_path / "out" / "t2_label-discs_dlabel.nii.gz").read_bytes()
+    status, said = label(tmp_path / "two" / "t2.nii.gz", (2.0, 1.0, 1.0))
+    assert status == 1 and "is of another scan (../one/t2.nii.gz), and is left as it is: give another --out" in said
+    assert (tmp_path / "out" / "t2_label-discs_dlabel.nii.gz").read_bytes() == before
+    told = {row["source"]: row["flags"] for row in table(tmp_path / "out" / "scans.csv")}
+    assert told == {str(tmp_path / "one"): "", str(tmp_path / "two"): "failed"}
+    assert label(tmp_path / "one" / "t2.nii.gz")[0] == 0  # the first is still itself
+
+
+def test_scans_taken_from_the_front_are_flagged(label, tmp_path):
+    assert label(tmp_path / "front.nii.gz", (0.8, 4.0, 0.8))[0] == 0
+    assert "not sagittal" in table(tmp_path / "out" / "scans.csv")[0]["flags"].split(", ")
+
+
+def test_a_list_that_names_nobody_is_told(label, tmp_path):
+    (tmp_path / "list.txt").write_text("a\nb\n")
+    status, said = label(tmp_path / "a.nii.gz", (1.0, 1.0, 1.0), "--only", str(tmp_path / "list.txt"))
+    assert status == 0 and said == f"warning: {tmp_path / 'list.txt'} names what is no scan here: b\n"
 
 
 def test_two_scans_of_one_name_are_refused(tmp_path, monkeypatch):

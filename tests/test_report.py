@@ -11,7 +11,10 @@ from utils.labeller import Prediction
 from utils.metrics import Case, compare
 from utils.report import PARTS, Report, flags_of
 
-TEXTS = {"name": "</script><b>sub-1", "person": "sub-1", "contrast": "T2w", "source": "here"}
+TEXTS = {
+    "place": "../sub-1", "name": "</script><b>sub-1", "person": "sub-1", "contrast": "T2w", "source": "here",
+    "weights": "w",
+}  # fmt: skip
 
 
 def prediction(levels, rows, confidence=0.9, margin=9.0):
@@ -37,13 +40,19 @@ def rows_of(true, found):
         ([22, 23], [40, 70], ["missed"]),
         ([21, 22, 23, 25], [10, 40, 70, 150], ["extra"]),
         ([21, 22, 23], [10, 40, 85], ["far off"]),
-        ([22, 23, 24], [10, 40, 70], ["shifted chain", "missed", "extra"]),
+        ([22, 23, 24], [10, 40, 70], ["far off", "missed", "extra"]),
         ([], [], ["missed", "no disc"]),
     ],
 )
 def test_flags_say_what_is_wrong(levels, rows, expected):
     found = prediction(levels, rows)
     assert flags_of(found, rows_of({21: 10.0, 22: 40.0, 23: 70.0}, found)[1]) == expected
+
+
+def test_a_shifted_chain_is_flagged_once():
+    found = prediction([22, 23, 24], [10, 40, 70])
+    rows = rows_of({21: 10.0, 22: 40.0, 23: 70.0}, found)[1]
+    assert flags_of(found, rows, ["shifted chain"]) == ["shifted chain", "missed", "extra"]
 
 
 def test_without_a_truth_the_flags_go_by_confidence():
@@ -56,7 +65,7 @@ def test_the_page_holds_its_data_and_no_markup_of_others(tmp_path):
     image = np.linspace(0, 1, 320 * 256).reshape(320, 256)
     found = prediction([21, 22], [10, 40])
     report.add(TEXTS, image, found, 1.0, *rows_of({21: 12.0, 22: 40.0}, found))
-    report.add_failed({**TEXTS, "name": "sub-2"}, "it is no <NIfTI> file")
+    report.add_failed({**TEXTS, "place": "sub-2", "name": "sub-2"}, "it is no <NIfTI> file")
     report.write("A & <b>", [("weights", "<w>")], [])
     page = (tmp_path / "report.html").read_text()
     assert "<title>A &amp; &lt;b&gt;</title>" in page and "<b>" not in page and "<NIfTI>" not in page
@@ -91,14 +100,44 @@ def test_discs_that_are_wrong_say_so_and_their_names_stay_on_the_slice(tmp_path)
     assert rows[0] > 0 and min(np.diff(rows)) >= 3.59
 
 
-def test_marks_belong_to_the_scans_as_these_weights_label_them(tmp_path):
-    ids = []
-    for weights, software in (("a", "1"), ("a", "2"), ("b", "2")):
+def test_marks_belong_to_a_scan_as_these_weights_label_it(tmp_path):
+    keys = []
+    for change in ({}, {"place": "elsewhere"}, {"weights": "v"}, {"source": "there"}, {"name": "sub-2"}):
         report = Report(tmp_path)
-        report.add(TEXTS, np.zeros((40, 30)), prediction([], []), 1.0)
-        report.write("A", [("weights", weights), ("software", software)], [])
-        ids.append(page_data(tmp_path)["id"])
-    assert ids[0] == ids[1] != ids[2]
+        report.add({**TEXTS, **change}, np.zeros((40, 30)), prediction([], []), 1.0)
+        report.write("A", [], [])
+        keys.append(page_data(tmp_path)["scans"][0]["key"])
+    assert keys[0] == keys[1] and len(set(keys)) == 4
+
+
+def test_what_others_write_to_the_folder_meanwhile_stays_and_is_on_the_page(tmp_path):
+    one, two = Report(tmp_path), Report(tmp_path)
+    for report, place in ((one, "b"), (two, "a")):
+        report.add({**TEXTS, "place": place, "name": place}, np.zeros((40, 30)), prediction([21], [10]), 1.0)
+    for report in (one, two):
+        report.scans = []
+        report.recall()
+        report.write("A", [], [])
+    assert [scan["place"] for scan in page_data(tmp_path)["scans"]] == ["a", "b"]
+    assert one.holds({**TEXTS, "place": "a"}) and not one.holds({**TEXTS, "place": "c"})
+    # One that cannot be labelled now is on the page as that, and not a second time as it was labelled before.
+    again = Report(tmp_path)
+    again.add_failed({**TEXTS, "place": "b", "name": "b"}, "it is gone")
+    again.recall()
+    assert [(scan["place"], scan["reason"]) for scan in again.scans] == [("a", ""), ("b", "it is gone")]
+
+
+def test_tidying_leaves_what_the_page_shows(tmp_path):
+    Image.new("RGB", (30, 20), "white").save(tmp_path / "chart.png")
+    for place, figures in (("a", [("a chart", tmp_path / "chart.png")]), ("b", [])):
+        report = Report(tmp_path)
+        report.add({**TEXTS, "place": place}, np.zeros((40, 30)), prediction([], []), 1.0)
+        report.write("A", [], [], figures)
+        report.tidy()
+        scan = report.scans[0]
+        kept = {path.name for path in (tmp_path / "report_files").iterdir()}
+        shown = {scan["image"], scan["heat"], *(f"report_files/{path.name}" for _, path in figures)}
+        assert kept == {path.split("/")[1] for path in shown} | {*PARTS, scan["image"].split("/")[1][:-4] + ".json"}
 
 
 def test_figures_come_with_their_size_and_their_ground(tmp_path):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 
-from utils.scan import ScanError, normalise, read_discs, read_scan, sagittal, write_discs
+from utils.scan import ScanError, is_sagittal, label_volume, normalise, read_discs, read_scan, sagittal
 
 
 def save(path, data, affine=None):
@@ -48,7 +48,11 @@ def test_the_same_discs_whatever_the_order_of_axes(codes, tilt, tmp_path):
     assert (np.diff(points[:, 0]) > 12).all()  # superior comes first
     assert points[0, 1] < points[1, 1]  # the first sphere lies further to the front
     # Written back, each label is within a voxel of its sphere.
-    write_discs(tmp_path / "labels.nii.gz", scan, [20, 21, 22], plane.to_world(points, across))
+    (tmp_path / "labels.nii.gz").write_bytes(label_volume(scan, [20, 21, 22], plane.to_world(points, across)))
+    header = nibabel.load(tmp_path / "labels.nii.gz").header
+    for form, code in (header.get_sform(coded=True), header.get_qform(coded=True)):
+        assert code == 1
+        np.testing.assert_allclose(form, scan.affine, atol=1e-4)
     levels, again, _ = read_discs(tmp_path / "labels.nii.gz")
     assert levels.tolist() == [20, 21, 22]
     away = np.abs(scan.to_voxel(again) - scan.to_voxel(world))
@@ -181,3 +185,15 @@ def test_normalising_ignores_units_and_keeps_empty_parts_black():
     np.testing.assert_allclose(first, second, atol=1e-5)
     assert first[:, :10].max() == 0 and first.max() == 1
     assert not normalise(np.zeros((4, 4))).any()
+
+
+@pytest.mark.parametrize(
+    ("voxel", "expected"),  # right, front, head, in mm
+    [((4.0, 0.6, 0.6), True), ((1.0, 1.0, 1.0), True), ((0.7, 0.7, 4.0), False), ((0.9, 3.5, 0.9), False)],
+)
+@pytest.mark.parametrize("codes", ["RAS", "ASL"])
+def test_scans_that_were_not_taken_from_the_side_are_known(voxel, expected, codes, tmp_path):
+    image = nibabel.Nifti1Image(np.random.default_rng(0).random((8, 9, 10)), np.diag([*voxel, 1.0]))
+    image = image.as_reoriented(ornt_transform(io_orientation(image.affine), axcodes2ornt(codes)))
+    nibabel.save(image, tmp_path / "a.nii")
+    assert is_sagittal(read_scan(tmp_path / "a.nii")) == expected

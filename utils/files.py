@@ -1,6 +1,7 @@
 """Files that appear whole or not at all, and errors that a person understands."""
 
 import contextlib
+import csv
 import io
 import json
 import os
@@ -100,10 +101,23 @@ def _lives(process):
     return True
 
 
+def save_bytes(path, content):
+    """Write a file whole."""
+    with replace_file(path) as temporary:
+        temporary.write_bytes(content)
+
+
 def save_text(path, text):
     """Write a text file whole, in UTF-8; names of files that are not in it keep their bytes."""
     with replace_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="surrogateescape", newline="")
+
+
+def save_table(path, rows, delimiter=","):
+    """Write rows of cells, the head first, as a table."""
+    text = io.StringIO()
+    csv.writer(text, delimiter=delimiter, lineterminator="\n").writerows(rows)
+    save_text(path, text.getvalue())
 
 
 def save_json(path, value):

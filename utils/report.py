@@ -35,6 +35,7 @@ MEANINGS = {
     "missed": "a true disc has no prediction",
     "extra": "a disc was found that is known to be outside of the view",
     "no disc": "nothing was found",
+    "not sagittal": "its slices were not taken from the side: what is seen from there is blurred",
     "low confidence": f"a confidence is below {100 * LOW:.0f} %, or half of them are below {100 * LOW_MEDIAN:.0f} %",
     "level unsure": "the same chain one level off fits nearly as well",
 }
@@ -46,37 +47,43 @@ class Report:
     Parameters
     ----------
     folder : path-like
-        Where the page will lie.
+        Where the page will lie. What earlier runs wrote there, and what others write meanwhile, stays until `tidy`.
     """
 
     def __init__(self, folder):
-        self.folder, self.scans = Path(folder), []
+        self.folder, self.scans, self.figures = Path(folder), [], []
 
     def _stem(self, scan):
         """Return the path of a scan's files without their endings: names of files are not trusted to be paths."""
-        known = f"{scan['name']}\n{scan['source']}".encode("utf-8", "surrogateescape")
-        return f"{FILES}/{hashlib.sha256(known).hexdigest()[:16]}"
+        return f"{FILES}/{_digest(scan['place'])}"
 
     def forget(self, scan):
         """Remove what an earlier run wrote of a scan."""
         (self.folder / f"{self._stem(scan)}.json").unlink(missing_ok=True)
 
-    def recall(self, scan):
-        """Add a scan that an earlier run, or another process, wrote; returns whether there is one."""
-        try:
-            entry = json.loads((self.folder / f"{self._stem(scan)}.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return False
-        self.scans.append(entry)
-        return True
+    def holds(self, scan):
+        """Tell whether an earlier run, or another process, wrote a scan to the end."""
+        return _entry(self.folder / f"{self._stem(scan)}.json") is not None
 
-    def add(self, scan, image, prediction, spacing, case=None, rows=()):
+    def recall(self):
+        """Add all scans that the folder holds, of earlier runs and other processes too, in the order of their names.
+
+        Those that were added before, as failed, are not added again.
+        """
+        known = {(scan["place"], scan["source"]) for scan in self.scans}
+        for path in (self.folder / FILES).glob("*.json"):
+            entry = _entry(path)
+            if entry and (entry["place"], entry["source"]) not in known:
+                self.scans.append(entry)
+        self.scans.sort(key=lambda scan: (scan["name"], scan["place"]))
+
+    def add(self, scan, image, prediction, spacing, case=None, rows=(), remarks=()):
         """Add a scan.
 
         Parameters
         ----------
         scan : dict
-            Texts: name, person, contrast and source.
+            Texts: ``place``, which no other scan of the folder has, name, person, contrast, source, and the weights.
         image : (H, W) array in 0..1
             The slab shown.
         prediction : utils.labeller.Prediction
@@ -86,19 +93,22 @@ class Report:
             With the truth, where it is known.
         rows : list of utils.metrics.Disc
             What became of each disc, where the truth is known.
+        remarks : sequence of str
+            Flags of the scan itself.
         """
         stem = self._stem(scan)
         height, width = image.shape
         grey = Image.fromarray(np.round(255 * np.clip(image, 0, 1)).astype(np.uint8))
         entry = {
-            **scan, "image": self._picture(f"{stem}.jpg", grey, quality=82), "width": width, "height": height,
-            "spacing": spacing,
+            **scan, "key": _key(scan), "image": self._picture(f"{stem}.jpg", grey, quality=82),
+            "width": width, "height": height, "spacing": spacing,
             # The root keeps narrow peaks visible.
             "heat": self._map(f"{stem}_heat.png", np.sqrt(np.clip(prediction.heatmaps.max(0), 0, 1))),
             "attention": None, "reason": "", "n_discs": len(prediction.levels), "mean_error": None, "truth": None,
             "lowest_confidence": float(prediction.confidence.min()) if len(prediction.levels) else None,
             "discs": _places(prediction.levels, prediction.points, height, prediction.confidence, _wrong(rows)),
-            "flags": flags_of(prediction, rows),
+            "margin": round(float(prediction.margin), 2) if len(prediction.levels) else None,
+            "flags": flags_of(prediction, rows, remarks),
         }  # fmt: skip
         if prediction.attention is not None:
             entry["attention"] = self._map(f"{stem}_attention.png", standing_out(prediction.attention))
@@ -117,11 +127,12 @@ class Report:
     def add_failed(self, scan, reason):
         """Add a scan that could not be read or labelled, with the reason."""
         nothing = {"image": None, "heat": None, "attention": None, "truth": None, "mean_error": None}
-        size = {"width": 1, "height": 1, "spacing": 1.0, "n_discs": 0, "lowest_confidence": None}
-        self.scans.append({**scan, **nothing, **size, "discs": [], "rows": [], "flags": ["failed"], "reason": reason})
+        size = {"width": 1, "height": 1, "spacing": 1.0, "n_discs": 0, "lowest_confidence": None, "margin": None}
+        told = {**scan, **nothing, **size, "key": _key(scan), "discs": [], "rows": []}
+        self.scans.append({**told, "flags": ["failed"], "reason": reason})
 
     def write(self, title, facts, headline, figures=()):
-        """Write the page, and remove the files of scans that are not on it.
+        """Write the page.
 
         Parameters
         ----------
@@ -134,25 +145,23 @@ class Report:
             They are copied beside the page.
         """
         shown = [self._figure(caption, Path(path)) for caption, path in figures]
+        self.figures = [figure["path"] for figure in shown]
         for part in PARTS:
             save_text(self.folder / FILES / part, (TEMPLATES / part).read_text(encoding="utf-8"))
-        # Marks in the browser belong to these scans as these weights label them.
-        told = [title, dict(facts).get("weights", ""), *(scan["name"] for scan in self.scans)]
-        mark = hashlib.sha256("\n".join(told).encode("utf-8", "replace")).hexdigest()
-        data = {
-            "id": mark[:16], "facts": facts, "headline": headline, "figures": shown, "meanings": MEANINGS,
-            "scans": self.scans,
-        }  # fmt: skip
+        data = {"facts": facts, "headline": headline, "figures": shown, "meanings": MEANINGS, "scans": self.scans}
         # Within a script element only "<" could end the data.
         text = json.dumps(data, allow_nan=False).replace("<", "\\u003c")
-        used = {figure["path"] for figure in shown} | {f"{FILES}/{part}" for part in PARTS}
+        page = Template((TEMPLATES / "report.html").read_text(encoding="utf-8"))
+        save_text(self.folder / "report.html", page.substitute(title=html.escape(title), data=text))
+
+    def tidy(self):
+        """Remove what the folder holds beside the page that was written: scans and figures of earlier ones."""
+        used = {*self.figures, *(f"{FILES}/{part}" for part in PARTS)}
         for scan in self.scans:
             used |= {scan[part] for part in ("image", "heat", "attention")} | {f"{self._stem(scan)}.json"}
         for path in (self.folder / FILES).iterdir():
             if f"{FILES}/{path.name}" not in used:
                 path.unlink()
-        page = Template((TEMPLATES / "report.html").read_text(encoding="utf-8"))
-        save_text(self.folder / "report.html", page.substitute(title=html.escape(title), data=text))
 
     def _picture(self, name, picture, **options):
         with replace_file(self.folder / name) as temporary:
@@ -179,14 +188,42 @@ class Report:
         return name
 
 
-def flags_of(prediction, rows=()):
-    """Tell what a reader should look at first; ``rows`` are those of `utils.metrics.compare` where there is a truth."""
-    flags = []
-    outcomes = [row.outcome for row in rows]
-    wrong = sum(outcome in ("far", "wrong level") for outcome in outcomes)
-    if wrong > outcomes.count("identified"):
-        flags.append("shifted chain")
-    elif wrong:
+def _entry(path):
+    """Return a scan's entry, or None where it is gone, damaged or of another version."""
+    try:
+        entry = json.loads(path.read_text(encoding="utf-8"))
+        return entry if entry["place"] and entry["key"] and entry["weights"] else None
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+
+
+def _digest(*texts):
+    return hashlib.sha256("\n".join(texts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def _key(scan):
+    """Return what marks in the browser belong to: a scan as certain weights label it."""
+    return _digest(scan["name"], scan["source"], scan["weights"])
+
+
+def flags_of(prediction, rows=(), remarks=()):
+    """Tell what a reader should look at first.
+
+    Parameters
+    ----------
+    prediction : utils.labeller.Prediction
+    rows : list of utils.metrics.Disc
+        What became of each disc, where the truth is known.
+    remarks : sequence of str
+        Flags that are known already; a shifted chain is not flagged a second time for being far off.
+
+    Returns
+    -------
+    list of str
+        Keys of `MEANINGS`.
+    """
+    flags, outcomes = list(remarks), [row.outcome for row in rows]
+    if "shifted chain" not in flags and {"far", "wrong level"} & set(outcomes):
         flags.append("far off")
     if "missed" in outcomes:
         flags.append("missed")

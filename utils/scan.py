@@ -17,7 +17,6 @@ from nibabel.affines import apply_affine
 from scipy import ndimage
 
 from utils.discs import FIRST, LANDMARKS, LAST
-from utils.files import replace_file
 from utils.plane import Plane
 
 SLAB_MM = 6.0  # about the six middle slices of 1 mm that the published method averages
@@ -53,7 +52,7 @@ def _load(path, max_voxels):
     """Read a 3D NIfTI file into an array and its affine, or say in a `ScanError` why not."""
     path = Path(path)
     if not path.name.lower().endswith(ENDINGS):
-        raise ScanError("its name does not end in .nii or .nii.gz: convert it to NIfTI")
+        raise ScanError("its name does not end in .nii or .nii.gz: convert it to NIfTI (DICOM by dcm2niix)")
     try:
         _check_content(path)
         _check_header(path)
@@ -234,12 +233,41 @@ def _means(data, axis, bounds):
     return (data.T @ shares).T
 
 
+def is_sagittal(scan):
+    """Tell whether a scan's slices were taken from the side: no other way are its voxels three times as thick."""
+    sizes = np.linalg.norm(scan.affine[:3, :3], axis=0)
+    return bool(sizes[_sagittal_axes(scan.affine)[0]] > sizes.max() / 3)
+
+
 def slab_offsets(scan):
     """Return distances (S,) in mm from the volume's middle, ascending, of slabs that lie side by side within it."""
     axis = _sagittal_axes(scan.affine)[0]
     width = scan.data.shape[axis] * np.linalg.norm(scan.affine[:3, axis])
     beside = int(np.clip((0.5 * width - 0.5 * SLAB_MM) / SLAB_MM, 0, MOST_SLABS_BESIDE))
     return SLAB_MM * np.arange(-beside, beside + 1)
+
+
+def slabs_of(scan, resolution=1.0):
+    """Cut a scan into what a network sees, for which no label is needed.
+
+    Parameters
+    ----------
+    scan : Scan
+    resolution : float
+        Size of the slabs' pixels in mm.
+
+    Returns
+    -------
+    slabs : (S, H, W) float32 array in 0..1
+        Side by side through the volume, as `normalise` scales them.
+    offsets : (S,) array
+        Distances in mm from the volume's middle, to the patient's right.
+    plane : Plane
+        Of the slab in the middle.
+    """
+    offsets = slab_offsets(scan)
+    images, plane = sagittal(scan, resolution, offsets=offsets)
+    return np.stack([normalise(image) for image in images]), offsets, plane
 
 
 def normalise(image):
@@ -309,22 +337,26 @@ def read_discs(path, max_voxels=MAX_VOXELS):
     return np.array(levels), np.array(world), dropped
 
 
-def write_discs(path, scan, levels, world):
-    """Write discs as a label volume on the grid of their scan, one voxel a disc.
+def label_volume(scan, levels, world):
+    """Return the bytes of a label volume (``.nii.gz``) on the grid of a scan, one voxel a disc.
 
     Parameters
     ----------
-    path : path-like
-        Ends in ``.nii.gz``.
     scan : Scan
     levels : (N,) int array
     world : (N, 3) array
         In mm; a place beyond the edge of the scan is put on its edge.
+
+    Returns
+    -------
+    bytes
+        Equal for equal discs; the affine is both sform and qform, as far as a qform can hold it.
     """
     data = np.zeros(scan.data.shape, np.uint8)
     voxels = np.clip(np.round(scan.to_voxel(world)), 0, np.array(data.shape) - 1).astype(int)
     data[tuple(voxels.T)] = levels
     image = nibabel.Nifti1Image(data, scan.affine)
+    image.set_qform(scan.affine, code="scanner")
+    image.set_sform(scan.affine, code="scanner")
     image.header.set_xyzt_units("mm")
-    with replace_file(path) as temporary:
-        nibabel.save(image, temporary)
+    return gzip.compress(image.to_bytes(), compresslevel=1, mtime=0)

@@ -30,9 +30,11 @@ def prediction(levels, confidence, attention=True):
     )  # fmt: skip
 
 
-def add(report, name, levels, confidence, true=None):
+def add(report, name, levels, confidence, true=None, remarks=()):
     found = prediction(levels, confidence)
-    texts = {"name": name, "person": name[:6], "contrast": "T2w", "source": "here"}
+    texts = {
+        "place": name, "name": name, "person": name[:6], "contrast": "T2w", "source": "here", "weights": "w",
+    }  # fmt: skip
     image = np.random.default_rng(1).random((200, 120)).astype(np.float32)
     if true is None:
         return report.add(texts, image, found, 1.0)
@@ -40,7 +42,7 @@ def add(report, name, levels, confidence, true=None):
     beside = np.zeros(len(true))
     case = Case(name, name[:6], "T2w", "here", np.array(true), points, found.levels, found.points, found.confidence,
                 np.zeros(26), beside, found.across)  # fmt: skip
-    return report.add(texts, image, found, 1.0, case, compare(case, list(range(2, 26))))
+    return report.add(texts, image, found, 1.0, case, compare(case, list(range(2, 26))), remarks)
 
 
 @pytest.fixture(scope="module")
@@ -48,10 +50,11 @@ def page_file(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
     report = Report(folder)
     add(report, "sub-02_T2w", [21, 22, 23], 0.95, [21, 22, 23])
-    add(report, "sub-10_T2w", [22, 23, 24], 0.60, [21, 22, 23])  # one level off throughout
+    add(report, "sub-10_T2w", [22, 23, 24], 0.60, [21, 22, 23], ["shifted chain"])  # one level off throughout
     add(report, "sub-01_T2w", [21], 0.30)  # without a truth
     add(report, EVIL, [], 0.5)
-    report.add_failed({"name": "sub-99_T2w", "person": "sub-99", "contrast": "T2w", "source": "here"}, "it is damaged")
+    failed = {"place": "f", "name": "sub-99_T2w", "person": "sub-99", "contrast": "T2w", "source": "here"}
+    report.add_failed({**failed, "weights": "w"}, "it is damaged")
     report.write(f"Test {EVIL}", [("weights", EVIL)], [("identified", "50 %")])
     return folder / "report.html"
 

@@ -8,7 +8,7 @@ const MARKS = [["", "none"], ["good", "good"], ["bad", "bad"], ["correct", "to c
 const KEYS = { g: "good", b: "bad", f: "correct" };
 const LAYERS = [["found", "discs found", true], ["truth", "true discs", true], ["names", "names", true],
   ["heat", "heatmaps", false], ["attention", "attention", false]];
-const STORE = "disc-report-" + data.id;
+const STORE = "disc-mark-"; // and a key for each scan as certain weights label it: pages that show it share its mark
 
 const known = data.scans.some((scan) => scan.truth !== null);
 const COLUMNS = [
@@ -24,18 +24,20 @@ const COLUMNS = [
   { key: "source", label: "Source" },
 ];
 
-let marks = {};
-try { marks = JSON.parse(localStorage.getItem(STORE)) || {}; } catch { /* a browser without storage keeps none */ }
+const marks = {};
+for (const { key } of data.scans) {
+  try { marks[key] = JSON.parse(localStorage.getItem(STORE + key)) || {}; } catch { marks[key] = {}; } // without storage
+}
 let sortKey = "name", sortDown = false, shown = [], chosen = 0;
 const layers = Object.fromEntries(LAYERS.map(([key, , on]) => [key, on]));
 
-const markOf = (scan) => (marks[scan.name] || {}).mark || "";
-const noteOf = (scan) => (marks[scan.name] || {}).note || "";
+const markOf = (scan) => marks[scan.key].mark || "";
+const noteOf = (scan) => marks[scan.key].note || "";
 const markLabel = (mark) => MARKS.find(([key]) => key === mark)[1];
 
 function setMark(scan, change) {
-  marks[scan.name] = { mark: "", note: "", ...marks[scan.name], ...change };
-  try { localStorage.setItem(STORE, JSON.stringify(marks)); } catch { /* as above */ }
+  Object.assign(marks[scan.key], change);
+  try { localStorage.setItem(STORE + scan.key, JSON.stringify(marks[scan.key])); } catch { /* as above */ }
   showMark(scan);
 }
 
@@ -133,7 +135,7 @@ function showScan() {
   get("place").textContent = `${chosen + 1} of ${shown.length}`;
   get("summary").textContent = `${summary(scan)}. `;
   get("summary").append(...flagsOf(scan));
-  get("origin").textContent = [scan.person, scan.contrast, scan.source].filter(Boolean).join(", ");
+  get("origin").textContent = [scan.person, scan.contrast, scan.source, scan.weights].filter(Boolean).join(", ");
   for (const [key] of LAYERS) {
     get("layer-" + key).disabled = (key === "truth" && !scan.truth) || (scan[key] === null) || !scan.image;
   }
