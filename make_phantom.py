@@ -5,8 +5,6 @@ person to person. Every other script runs on them unchanged.
 """
 
 import argparse
-import csv
-import io
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +13,8 @@ import numpy as np
 from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 from tqdm import tqdm
 
-from utils.files import UserError, replace_file, run, save_json, save_text
+from utils.files import UserError, replace_file, run, save_json, save_table
+from utils.flags import Help, whole_number
 from utils.phantom import draw_anatomy
 from utils.pool import processes
 from utils.synthesis import choose_field_of_view, draw_volume
@@ -29,10 +28,10 @@ COLUMNS = ("participant_id", "sex", "age", "height", "weight", "institution_id",
 
 def build_parser():
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=Help)
     parser.add_argument("--subjects", type=int, default=40, help="people to make, with two scans each")
     parser.add_argument("--out", type=Path, required=True, help="root of the new tree")
-    parser.add_argument("--seed", type=int, default=0, help="of everything")
+    parser.add_argument("--seed", type=whole_number, default=0, help="of everything")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     return parser
 
@@ -111,11 +110,7 @@ def main(argv=None):
     else:
         with processes(args.jobs) as pool:
             rows = list(tqdm(pool.map(make, people), total=args.subjects, unit="person"))
-    table = io.StringIO()
-    writer = csv.DictWriter(table, COLUMNS, delimiter="\t", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    save_text(args.out / "participants.tsv", table.getvalue())
+    save_table(args.out / "participants.tsv", [COLUMNS, *(list(row.values()) for row in rows)], "\t")
     save_json(args.out / "dataset_description.json", {"Name": NAME, "BIDSVersion": "1.8.0", "DatasetType": "raw"})
     print(f"{args.subjects} people, {2 * args.subjects} scans with labels, in {args.out}")
 

@@ -6,8 +6,6 @@ Each scan becomes upright sagittal slices in mm, side by side, with its discs an
 
 import argparse
 import contextlib
-import csv
-import io
 import json
 from collections import Counter
 from dataclasses import dataclass
@@ -20,12 +18,13 @@ from tqdm import tqdm
 from utils.bids import find_scans, participants, read_names
 from utils.discs import LEVELS, name, parse_levels
 from utils.figures import preview
-from utils.files import UserError, replace_file, run, save_json, save_text, sweep
+from utils.files import UserError, replace_file, run, save_json, save_table, sweep
+from utils.flags import Help, whole_number
 from utils.heatmaps import render
 from utils.pool import processes
 from utils.progress import Progress, fingerprint
-from utils.sample import Sample, level_states, load_sample, save_sample
-from utils.scan import MAX_VOXELS, ScanError, normalise, read_discs, read_scan, sagittal, slab_offsets
+from utils.sample import UNKNOWN, Sample, level_states, load_sample, save_sample
+from utils.scan import MAX_VOXELS, ScanError, normalise, read_discs, read_scan, sagittal, slabs_of
 from utils.version import code_version
 
 SPLITS = ("train", "val", "test")
@@ -33,6 +32,7 @@ PROGRESS = "progress.jsonl"  # there while a data set is not complete
 PREVIEWED = 12  # slices a preview sheet
 SOURCE_COLUMNS = ("source", "institution_id", "institution")
 SAMPLE_COLUMNS = ("file", "name", "person", "contrast", "source", "split", "levels", "height", "width", "landmarks")
+SKIPPED_COLUMNS = ("name", "person", "contrast", "reason")
 
 
 @dataclass
@@ -48,7 +48,7 @@ class Settings:
 
 def build_parser():
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=Help)
     parser.add_argument("--data", type=Path, required=True, help="root of the tree, with sub-* and derivatives/labels")
     parser.add_argument("--out", type=Path, required=True, help="folder of the prepared data, such as dataset/NAME")
     parser.add_argument("--contrasts", nargs="+", default=["T1w", "T2w"], help="images to take")
@@ -70,7 +70,7 @@ def build_parser():
         help="shares of the persons",
     )
     parser.add_argument("--split-file", type=Path, help="JSON file with the persons of train, val and test instead")
-    parser.add_argument("--seed", type=int, default=0, help="of the split")
+    parser.add_argument("--seed", type=whole_number, default=0, help="of the split")
     parser.add_argument("--exclude", type=Path, help="text file with a person or an image a line to leave out")
     parser.add_argument("--max-voxels", type=int, default=MAX_VOXELS, help="larger volumes are refused unread")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
@@ -114,13 +114,13 @@ def prepare_scan(scan, source, settings):
     wanted = np.isin(levels, settings.levels)
     if not wanted.any():
         return "labels: none of its discs is among the levels asked for"
+    states[levels[~wanted]] = UNKNOWN  # it is in view, but without a point there is nothing to judge it by
     # What a prediction sees, which has no labels to find the plane by.
-    offsets = slab_offsets(image)
-    slabs, middle = sagittal(image, settings.resolution, offsets=offsets)
+    slabs, offsets, middle = slabs_of(image, settings.resolution)
     offsets = offsets + (middle.origin - plane.origin) @ plane.across
     sample = Sample(
         scan.name, scan.person, scan.contrast, source, normalise(images[0]), points[wanted], levels[wanted], states,
-        across[wanted], plane, np.stack([normalise(slab) for slab in slabs]), offsets,
+        across[wanted], plane, slabs, offsets,
     )  # fmt: skip
     file = Path("samples") / f"{scan.name}.npz"
     save_sample(settings.folder / file, sample, heatmaps_of(sample, settings.levels, settings.sigma))
@@ -192,13 +192,9 @@ def draw_split(groups, shares, seed):
     return {person: split_of[group] for person, group in groups.items()}
 
 
-def save_table(path, columns, rows):
-    """Write dicts as a table with tabs."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, delimiter="\t", lineterminator="\n", extrasaction="ignore")
-    writer.writeheader()
-    writer.writerows(rows)
-    save_text(path, text.getvalue())
+def cells_of(rows, columns):
+    """Return dicts as the rows of a table, its head first."""
+    return [columns, *([row[column] for column in columns] for row in rows)]
 
 
 def summarise(rows, skipped, args):
@@ -255,10 +251,12 @@ def main(argv=None):
     check(args)
     people = participants(args.data)
     scans = find_scans(args.data, args.contrasts)
+    scans, namesakes = apart(scans)
     excluded = read_names(args.exclude) if args.exclude else set()
     chosen = read_split_file(args.split_file) if args.split_file else None
 
-    skipped, todo = [], []
+    skipped = [(scan, "another image of the tree has the same name: rename one of the two") for scan in namesakes]
+    todo = []
     for scan in scans:
         if scan.person in excluded or scan.name in excluded:
             skipped.append((scan, "excluded by the list"))
@@ -278,11 +276,14 @@ def main(argv=None):
     skipped += [(scan, result) for scan, result in zip(todo, results, strict=True) if isinstance(result, str)]
     rows = [result for result in results if isinstance(result, dict)]
     listed = [{"name": s.name, "person": s.person, "contrast": s.contrast, "reason": reason} for s, reason in skipped]
-    for person in sorted(set(chosen or {}) - {scan.person for scan in scans}):
+    people_found = {scan.person for scan in scans}
+    strangers = [(person, "split file") for person in sorted(set(chosen or {}) - people_found)]
+    strangers += [(word, "list to exclude") for word in sorted(excluded - people_found - {scan.name for scan in scans})]
+    for word, where in strangers:
         listed.append(
-            {"name": "", "person": person, "contrast": "", "reason": "named in the split file, but has no scan"}
+            {"name": "", "person": word, "contrast": "", "reason": f"named in the {where}, but has no scan"}
         )
-    save_table(args.out / "skipped.tsv", ("name", "person", "contrast", "reason"), listed)
+    save_table(args.out / "skipped.tsv", cells_of(listed, SKIPPED_COLUMNS), "\t")
     if not rows:
         first = f"the first one: {listed[0]['reason']}" if listed else "it has no sub-*/anat images of these contrasts"
         raise UserError(f"no scan of {args.data} can be used ({first}); see {args.out / 'skipped.tsv'}")
@@ -294,6 +295,15 @@ def main(argv=None):
     write(args, rows, listed)
     sweep(args.out)  # processes of a run that was killed may have ended since
     progress.finish()
+
+
+def apart(scans):
+    """Return the first scan of each name, and the others: two would be one file, and one scan counted twice."""
+    first = {}
+    for scan in scans:
+        first.setdefault(scan.name, scan)
+    kept = list(first.values())
+    return kept, [scan for scan in scans if first[scan.name] is not scan]
 
 
 def prepare_all(scans, sources, settings, jobs, progress):
@@ -339,7 +349,7 @@ def write(args, rows, listed):
         table = (args.data / "participants.tsv").read_bytes()
         with replace_file(args.out / "participants.tsv") as copy:
             copy.write_bytes(table)
-    save_table(args.out / "samples.tsv", SAMPLE_COLUMNS, rows)
+    save_table(args.out / "samples.tsv", cells_of(rows, SAMPLE_COLUMNS), "\t")
     save_json(args.out / "summary.json", summary)
     print_counts(summary)
     print(f"{len(rows)} scans prepared, {len(listed)} left out (skipped.tsv says why), in {args.out}")

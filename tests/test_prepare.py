@@ -11,7 +11,9 @@ import pytest
 import prepare_spinegeneric
 from utils.bids import find_scans
 from utils.files import UserError
-from utils.sample import load_split
+from utils.labeller import Prediction
+from utils.metrics import Case, compare
+from utils.sample import UNKNOWN, load_split
 
 SHARED = Path(__file__).parents[2] / "shared" / "real"
 NEW, OLD = "label-discs_dlabel", "labels-disc-manual"
@@ -50,6 +52,8 @@ def test_both_namings_sessions_and_acquisitions_are_found_and_nothing_else(tmp_p
     add_scan(tmp_path, "sub-1_acq-sag_T2w", ending=OLD)
     add_scan(tmp_path, "sub-2_ses-a_T2w", session="ses-a")
     add_scan(tmp_path, "sub-3_T2star")
+    add_scan(tmp_path, "sub-5_ce-gad_chunk-1_part-mag_T1w")
+    add_scan(tmp_path, "sub-5_part-phase_T1w")
     add_scan(tmp_path, "sub-4_T2w", ending="label-discs_desc-warp_dlabel")
     add_scan(tmp_path / "sourcedata", "sub-1_T1w")
     found = {scan.name: (scan.person, scan.contrast, scan.label is not None) for scan in find_scans(tmp_path)}
@@ -58,6 +62,7 @@ def test_both_namings_sessions_and_acquisitions_are_found_and_nothing_else(tmp_p
         "sub-1_acq-sag_T2w": ("sub-1", "T2w", True),
         "sub-2_ses-a_T2w": ("sub-2", "T2w", True),
         "sub-4_T2w": ("sub-4", "T2w", False),
+        "sub-5_ce-gad_chunk-1_part-mag_T1w": ("sub-5", "T1w", True),
     }
     assert all("sourcedata" not in str(scan.image) for scan in find_scans(tmp_path))
 
@@ -78,9 +83,11 @@ def test_every_scan_left_out_has_its_reason(tmp_path):
     add_scan(tree, "sub-annex_T2w")
     annex.unlink()
     annex.symlink_to("../../.git/annex/objects/x")
-    (tmp_path / "exclude.txt").write_text("sub-listed  # motion\nsub-listed2_T2w.nii.gz\n\n")
+    (tmp_path / "exclude.txt").write_text("sub-listed  # motion\nsub-listed2_T2w.nii.gz\nsub-lsited3\n")
+    twin = add_scan(tree, "sub-namesake_T2w")
+    nibabel.save(nibabel.load(twin), twin.with_suffix(""))
     rows, skipped = prepare(tree, tmp_path / "out", "--exclude", str(tmp_path / "exclude.txt"))
-    assert [row["name"] for row in rows] == ["sub-good_T2w"]
+    assert [row["name"] for row in rows] == ["sub-good_T2w", "sub-namesake_T2w"]
     expected = {
         "sub-nolabel_T2w": "no disc labels",
         "sub-empty_T2w": "empty",
@@ -92,12 +99,29 @@ def test_every_scan_left_out_has_its_reason(tmp_path):
         "sub-listed_T2w": "excluded by the list",
         "sub-listed2_T2w": "excluded by the list",
         "sub-annex_T2w": "git annex get",
+        "sub-namesake_T2w": "another image of the tree has the same name",
+        "": "named in the list to exclude, but has no scan",
     }
     assert skipped.keys() == expected.keys()
     for scan, reason in expected.items():
         assert reason in skipped[scan], scan
     with_c1, _ = prepare(tree, tmp_path / "c1", "--levels", "1-25")
     assert "sub-c1_T2w" in {row["name"] for row in with_c1}
+
+
+def test_a_labelled_disc_that_was_not_asked_for_is_neither_right_nor_wrong(tmp_path):
+    add_scan(tmp_path / "tree", "sub-1_T2w")
+    prepare(tmp_path / "tree", tmp_path / "out", "--levels", "22,23", "--split", "1", "0", "0")
+    sample = load_split(tmp_path / "out", "train")[0]
+    assert sample.levels.tolist() == [22, 23] and sample.states[21] == UNKNOWN
+    # A network that knows more levels finds L1-L2 where it was labelled.
+    rows, columns = [19.0, 39.0, 59.0], [19.0, 17.0, 19.0]
+    found = Prediction(
+        np.array([21, 22, 23]), np.stack([rows, columns], -1), np.zeros(3), *[np.ones(3)] * 3, 5.0, np.zeros((3, 4, 4)),
+        None, 0,
+    )  # fmt: skip
+    outcomes = {row.level: row.outcome for row in compare(Case.of(sample, found), list(range(2, 26)))}
+    assert outcomes == {21: "unknown", 22: "identified", 23: "identified"}
 
 
 def tree_of(folder, people=10):

@@ -21,7 +21,7 @@ from utils.bids import find_scans, participants
 from utils.checkpoint import FORMAT, load_checkpoint, save_checkpoint
 from utils.files import UserError, run, save_npz, save_text
 from utils.runs import save_last
-from utils.sample import load_split, load_summary
+from utils.sample import load_sample, load_split, load_summary
 
 NOBODY = 65534
 
@@ -179,8 +179,8 @@ def test_code_in_a_checkpoint_or_a_sample_is_not_executed(tmp_path):
         with pytest.raises(UserError, match="no checkpoint that can be read safely"):
             load_checkpoint(tmp_path / name)
     np.savez(tmp_path / "a.npz", image=np.array([trap], object))
-    with pytest.raises(ValueError), np.load(tmp_path / "a.npz", allow_pickle=False) as stored:
-        stored["image"]
+    with pytest.raises(UserError, match="is no prepared sample"):
+        load_sample(tmp_path / "a.npz")
     assert not (tmp_path / "executed").exists()
 
 

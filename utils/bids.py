@@ -11,7 +11,8 @@ from utils.files import UserError
 # Releases since 2025 have the first name, those before the second. Labels called desc-warp were carried
 # over from another contrast by registration, not set by hand: they match neither.
 LABEL_ENDINGS = ("label-discs_dlabel", "labels-disc-manual")
-ENTITIES = re.compile(r"(sub-[^_]+)(?:_(ses-[^_]+))?((?:_(?:acq|rec|run)-[^_]+)*)_([A-Za-z0-9]+)\.nii(?:\.gz)?$")
+# Any entity may stand between person and contrast; phases and the like are no pictures of anatomy.
+NAMES = re.compile(r"(sub-[^_]+)(?:_(?!part-(?:phase|real|imag))[a-z]+-[^_]+)*_([A-Za-z0-9]+)\.nii(?:\.gz)?$")
 
 
 @dataclass
@@ -58,11 +59,11 @@ def find_scans(root, contrasts=("T1w", "T2w")):
     for person in _inside(root, "sub-"):
         for folder in (person, *_inside(person, "ses-")):
             for image in _inside(folder / "anat", "sub-"):
-                parts = ENTITIES.match(image.name)
-                if parts and parts[4] in contrasts:
+                parts = NAMES.match(image.name)
+                if parts and parts[2] in contrasts:
                     name = image.name.removesuffix(".gz").removesuffix(".nii")
-                    found.append(ScanFile(name, parts[1], parts[4], image, _label_of(root, image, name)))
-    return sorted(found, key=lambda scan: scan.name)
+                    found.append(ScanFile(name, parts[1], parts[2], image, _label_of(root, image, name)))
+    return sorted(found, key=lambda scan: (scan.name, str(scan.image)))
 
 
 def _inside(folder, beginning):
