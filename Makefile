@@ -15,16 +15,16 @@ $(ENV)/installed: requirements.txt requirements-dev.txt
 
 # Synthetic people, slices, training, scores and pictures, and the labels of a scan; at most ten minutes on two cores.
 demo: install
-	rm -rf phantoms dataset/demo $(DEMO)
-	$(RUN) make_phantom.py --subjects 60 --out phantoms --jobs 2
-	$(RUN) prepare_spinegeneric.py --data phantoms --out dataset/demo --jobs 2
+	rm -rf dataset/demo $(DEMO)
+	$(RUN) make_phantom.py --subjects 60 --out $(DEMO)/phantoms --jobs 2
+	$(RUN) prepare_spinegeneric.py --data $(DEMO)/phantoms --out dataset/demo --jobs 2
 	$(RUN) train.py --data dataset/demo --out $(DEMO) --features 48 --epochs 30
 	$(RUN) evaluate.py --weights $(DEMO)
-	$(RUN) predict.py phantoms/sub-phantom001/anat/*.nii.gz --weights $(DEMO) --out $(DEMO)/predictions
+	$(RUN) predict.py $(DEMO)/phantoms/sub-phantom001/anat/*.nii.gz --weights $(DEMO) --out $(DEMO)/predictions
 	@echo "The same test split, by the weights that come with the software, which never saw these people:"
 	$(RUN) evaluate.py --data dataset/demo --out $(DEMO)/shipped
 	$(RUN) evaluate.py --compare $(DEMO) $(DEMO)/shipped
-	$(RUN) predict.py phantoms/sub-phantom001/anat/*.nii.gz --out $(DEMO)/shipped/predictions
+	$(RUN) predict.py $(DEMO)/phantoms/sub-phantom001/anat/*.nii.gz --out $(DEMO)/shipped/predictions
 	@echo
 	@echo "The demonstration is done. Look at:"
 	@echo "  dataset/demo/preview_test.png    prepared slices with their discs"
@@ -59,4 +59,4 @@ test-browser: install
 	$(RUN) -m pytest tests/browser
 
 clean:
-	rm -rf $(ENV) phantoms dataset/demo $(DEMO)
+	rm -rf $(ENV) dataset/demo $(DEMO)

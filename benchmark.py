@@ -17,6 +17,7 @@ from speed import network, published, scans, search, until
 from speed.timing import HEAD
 from utils.device import choose_device, has_fast_bfloat16, keep_memory
 from utils.files import UserError, run, save_json
+from utils.flags import Help
 from utils.recipes import RECIPES
 
 SHAPE = {"stacks": 2, "blocks": 1}
@@ -24,7 +25,7 @@ SHAPE = {"stacks": 2, "blocks": 1}
 
 def build_parser():
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=Help)
     parser.add_argument("--repeats", type=int, default=5, help="timed runs of each, after one that is not timed")
     parser.add_argument("--features", type=int, default=256, help="channels inside the network")
     parser.add_argument("--batch-size", type=int, default=RECIPES["default"]["batch_size"], help="slices a step")

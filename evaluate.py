@@ -4,8 +4,6 @@ Writes metrics, a table of discs and figures to ``evaluation/`` in the run's fol
 """
 
 import argparse
-import csv
-import io
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +14,8 @@ from utils.checkpoint import SHIPPED
 from utils.device import choose_device
 from utils.discs import name, parse_levels
 from utils.figures import also_pdf, attention_rows, dark_panels, save, truth_and_prediction
-from utils.files import UserError, run, save_json, save_text, sweep
+from utils.files import UserError, run, save_json, save_table, save_text, sweep
+from utils.flags import Help
 from utils.intervals import differences, intervals
 from utils.labeller import load_labeller
 from utils.metrics import Case, compare, confusion, id_verse, labelled_scores, published_scores, shifted_scans
@@ -50,7 +49,7 @@ FIGURES = (
 
 def build_parser():
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=Help)
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--weights", type=Path, help="a run's folder, or a checkpoint file (default: those shipped)")
     what.add_argument(
@@ -167,7 +166,8 @@ def compare_runs(first, second):
 
 def draw(out, cases, samples, predictions, rows, levels, groups, by):
     """Draw all figures; those of an earlier evaluation in the folder go."""
-    for stale in (*out.glob("attention.*"), *out.glob("error_by_*"), *out.glob("overlays/scans_*")):
+    vector = [out / f"{Path(file).stem}.pdf" for _, file in FIGURES]
+    for stale in (*vector, *out.glob("attention.*"), *out.glob("error_by_*"), *out.glob("overlays/scans_*")):
         stale.unlink(missing_ok=True)
     error_by_level(rows, levels, out / "error_by_level.png")
     error_by_group(rows, lambda case: groups[case.name], f"error by {by}", out / f"error_by_{by}.png")
@@ -262,9 +262,7 @@ def main(argv=None):
     table = (published_table if args.protocol == "published" else labelled_table)(
         {**metrics[f"by_{args.by}"], "all": metrics["overall"], "all, on the labels' plane": metrics["on_labels_plane"]}
     )
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(disc_rows(rows))
-    save_text(out / "discs.csv", text.getvalue())
+    save_table(out / "discs.csv", disc_rows(rows))
     save_text(out / "table.md", f"{table}\n")
     save_json(out / "metrics.json", metrics)
     draw(out, cases, samples, predictions, rows, levels, groups, args.by)
@@ -283,15 +281,21 @@ def main(argv=None):
 
 def write_report(args, out, metrics, cases, samples, predictions, rows):
     """Write the page to look through."""
-    report = Report(out)
+    report, levels = Report(out), metrics["levels"]
+    weights = f"{metrics['weights']}, epoch {metrics['epoch']}, {metrics['digest'][:8]}"
+    shifted = shifted_scans(cases, levels)
     for case, sample, prediction in zip(cases, samples, predictions, strict=True):
-        texts = {"name": case.name, "person": case.person, "contrast": case.contrast, "source": case.source}
+        texts = {
+            "place": case.name, "name": case.name, "person": case.person, "contrast": case.contrast,
+            "source": case.source, "weights": weights,
+        }  # fmt: skip
         image = sample.slabs[prediction.slab].astype(np.float32)
         own = [row for row in rows if row.case is case]
-        report.add(texts, image, prediction, sample.spacing, case, own)
-    levels, scores = metrics["levels"], metrics["overall"]
+        remarks = ["shifted chain"] if case.name in shifted else []
+        report.add(texts, image, prediction, sample.spacing, case, own, remarks)
+    scores = metrics["overall"]
     facts = [
-        ("weights", f"{metrics['weights']}, epoch {metrics['epoch']}, {metrics['digest'][:8]}"),
+        ("weights", weights),
         ("data", f"{metrics['split']} split of {metrics['data']}"),
         ("levels", f"{name(levels[0])} to {name(levels[-1])}"),
         ("protocol", args.protocol),
@@ -300,12 +304,13 @@ def write_report(args, out, metrics, cases, samples, predictions, rows):
     figures = (*FIGURES[:1], (f"error by {args.by}", f"error_by_{args.by}.png"), *FIGURES[1:])
     shown = [(caption, out / file) for caption, file in figures if (out / file).is_file()]
     report.write("Disc labels: evaluation", facts, headline(scores), shown)
+    report.tidy()
 
 
 def headline(scores):
     """Return the figures that matter most, with their intervals, as (label, text)."""
     distance = ("distance to target, mean (SD)", f"{number(scores['dtt_mean'])} ({number(scores['dtt_sd'])}) mm")
-    if "identified" not in scores:
+    if "identified" not in scores or not scores["n_true"]:
         return [distance, ("true discs", str(scores["n_true"]))]
     low, high = (100 * limit for limit in scores["interval_95"]["identified"])
     return [
@@ -314,7 +319,7 @@ def headline(scores):
             f"{100 * scores['identified']:.1f} % ({scores['n_identified']}/{scores['n_true']})",
         ),
         distance,
-        ("scans all right", f"{round(scores['scans_all_right'] * scores['n_scans'])} of {scores['n_scans']}"),
+        ("scans all right", f"{scores['n_all_right']} of {scores['n_scans']}"),
         ("scans with a shifted chain", str(len(scores["shifted_scans"]))),
     ]
 

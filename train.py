@@ -25,6 +25,7 @@ from utils.device import keep_memory
 from utils.engine import NotFinite, better, calibrate, train_epoch, validate, validation_loss
 from utils.figures import convergence
 from utils.files import UserError, run, save_json, sweep
+from utils.flags import Help, whole_number
 from utils.labeller import Labeller
 from utils.loss import focal_loss, mse_loss
 from utils.recipes import RECIPES, build_optimizer, build_scheduler
@@ -43,7 +44,7 @@ SHOWN = 4  # validation slices in the animation
 
 def build_parser():
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=Help)
     place = parser.add_argument_group("data")
     source = place.add_mutually_exclusive_group(required=True)
     source.add_argument("--data", type=Path, help="folder written by prepare_spinegeneric.py")
@@ -53,7 +54,7 @@ def build_parser():
     )  # fmt: skip
     place.add_argument("--out", type=Path, required=True, help="folder of this run, such as output/RUN")
     place.add_argument(
-        "--workers", type=int, default=0, help="processes that prepare batches; 0: none beside the training"
+        "--workers", type=whole_number, default=0, help="processes that prepare batches; 0: none beside the training"
     )
     network = parser.add_argument_group("network", "with --init or --resume it is that of the weights")
     network.add_argument("--model", choices=MODELS, help="architecture (default: hourglass_attention)")
@@ -65,7 +66,7 @@ def build_parser():
     training.add_argument("--epochs", type=int, default=100, help="length of the training")
     training.add_argument("--batch-size", type=int, help="slices a step, over all processes (default: 8, published 3)")
     training.add_argument("--lr", type=float, help="learning rate (default: 1e-3, published 2.5e-4)")
-    training.add_argument("--seed", type=int, default=0, help="of weights, order and augmentation")
+    training.add_argument("--seed", type=whole_number, default=0, help="of weights, order and augmentation")
     training.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU where there is one)")
     training.add_argument("--no-amp", dest="amp", action="store_false", help="float32, even where bfloat16 is fast")
     start = parser.add_mutually_exclusive_group()
@@ -111,6 +112,8 @@ def choose_network(args, levels, earlier):
     flags = {"name": args.model, "stacks": args.stacks, "blocks": args.blocks, "features": args.features}
     flags = {key: value for key, value in flags.items() if value is not None}
     if earlier is None:
+        if args.model in ("unet", "bcdunet") and (args.stacks or args.blocks):
+            raise UserError(f"--model {args.model} has no stacks and no blocks: leave --stacks and --blocks out")
         recipe = {key: RECIPES[args.recipe][key] for key in ("features", "in_channels")}
         return {**NETWORK, "levels": len(levels), **recipe, **flags}
     wanted = output_of(args.recipe)
@@ -173,7 +176,7 @@ def main(argv=None):
         "prior": earlier["prior"] if args.resume else learn_prior(source.spines, prior_of(earlier)).to_dict(),
         # Who was not taught with sliding surroundings is not asked twice.
         "looks": 2 if args.synthetic else earlier.get("looks", 1) if earlier else 1,
-        "steps": source.steps, "calibration": None, "epoch": 0, "losses": [], "seconds": 0.0, "best": None,
+        "samples": source.digest, "calibration": None, "epoch": 0, "losses": [], "seconds": 0.0, "best": None,
         "log": [], "frames": [],
         "data": str(args.data) if args.data else None, "args": settings, "version": code_version(),
     }  # fmt: skip

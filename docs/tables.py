@@ -23,14 +23,15 @@ from utils.bids import find_scans  # noqa: E402
 from utils.canvas import PIXEL_MM  # noqa: E402
 from utils.checkpoint import SHIPPED  # noqa: E402
 from utils.discs import LEVELS, parse_levels  # noqa: E402
-from utils.files import run, save_json, save_text  # noqa: E402
+from utils.files import run, save_json, save_table, save_text  # noqa: E402
+from utils.flags import Help  # noqa: E402
 from utils.intervals import differences  # noqa: E402
 from utils.labeller import load_labeller  # noqa: E402
 from utils.metrics import NEAR_MM, Case, compare  # noqa: E402
 from utils.phantom import draw_anatomy  # noqa: E402
 from utils.runs import holds_run  # noqa: E402
 from utils.sample import load_split  # noqa: E402
-from utils.scan import Scan, normalise, read_scan, sagittal, slab_offsets  # noqa: E402
+from utils.scan import Scan, normalise, read_scan, slabs_of  # noqa: E402
 from utils.synthesis import choose_field_of_view, draw_volume  # noqa: E402
 from utils.tables import (  # noqa: E402
     comparison_table,
@@ -53,7 +54,7 @@ NETWORKS = {
 
 def build_parser():
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=Help)
     kinds = parser.add_subparsers(dest="kind", required=True)
     folds = kinds.add_parser("folds", help="cross-validation over persons: every disc is scored once")
     folds.add_argument("--data", type=Path, required=True, help="a tree laid out like spine-generic")
@@ -125,7 +126,7 @@ def cross_validate(args):
     scores["all, every labelled level"] = evaluate.score(cases, list(LEVELS), "labelled", spacing)
     table = labelled_table(scores)
     rows = [row for case in cases for row in compare(case, levels)]
-    save_text(args.out / "discs.csv", "".join(",".join(map(str, row)) + "\n" for row in disc_rows(rows)))
+    save_table(args.out / "discs.csv", disc_rows(rows))
     save_text(args.out / "table.md", f"{table}\n")
     save_json(args.out / "metrics.json", scores)
     print(table)
@@ -215,9 +216,8 @@ def score_lateral(args):
             beside = rng.choice([-15, 15])
             volume = draw_volume(rng, anatomy, contrast, field, [voxel] * 3, rng.uniform(-5, 5, 3), beside)
             scan = Scan(Path("phantom"), volume.data, volume.affine)
-            offsets = slab_offsets(scan)
-            images, plane = sagittal(scan, labeller.resolution, offsets=offsets)
-            found = labeller.label(np.stack([normalise(image) for image in images]), offsets)
+            slabs, offsets, plane = slabs_of(scan, labeller.resolution)
+            found = labeller.label(slabs, offsets)
             world = dict(zip(found.levels, plane.to_world(found.points, found.across), strict=True))
             for level, true in zip(volume.levels, volume.voxels, strict=True):
                 # A curved spine may leave the volume: what is not in it cannot be found.
@@ -243,8 +243,7 @@ def score_strange(args):
         if split_of.get(file.person) not in ("train", "val"):
             continue
         scan = read_scan(file.image)
-        offsets = slab_offsets(scan)
-        slabs = np.stack([normalise(image) for image in sagittal(scan, labeller.resolution, offsets=offsets)[0]])
+        slabs, offsets, _ = slabs_of(scan, labeller.resolution)
         ways = {
             "as it is": slabs, "upside down": slabs[:, ::-1], "mirrored front to back": slabs[:, :, ::-1],
             "axial": axial(scan, len(offsets)), "noise": rng.rayleigh(0.2, slabs.shape), "blank": np.zeros_like(slabs),

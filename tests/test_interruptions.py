@@ -113,6 +113,7 @@ def test_a_damaged_checkpoint_is_known_and_the_one_before_is_used(damage, data, 
     assert "warning" in said and "before.pt" in said
     assert ("altered" if damage == "altered" else "cut short") in said
     assert equal(weights(undisturbed), weights(out))
+    assert load_checkpoint(out / "before.pt")["epoch"] == load_checkpoint(last)["epoch"] - 1
     for file in (last, out / "before.pt"):
         file.write_bytes(b"nothing")
     with pytest.raises(UserError, match="no checkpoint that can be read"):

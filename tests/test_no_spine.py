@@ -12,7 +12,7 @@ from utils.checkpoint import SHIPPED
 from utils.labeller import load_labeller
 from utils.phantom import draw_anatomy
 from utils.report import flags_of
-from utils.scan import Scan, normalise, read_scan, sagittal, slab_offsets
+from utils.scan import Scan, read_scan, slabs_of
 from utils.synthesis import choose_field_of_view, draw_volume
 
 SIZE = (5, 192, 192)
@@ -35,8 +35,7 @@ def spine():
 
 def cut(scan):
     """Return the slabs of a scan, and their offsets."""
-    offsets = slab_offsets(scan)
-    return np.stack([normalise(image) for image in sagittal(scan, 1.0, offsets=offsets)[0]]), offsets
+    return slabs_of(scan)[:2]
 
 
 def noise(rng):

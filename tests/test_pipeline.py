@@ -50,7 +50,7 @@ def run_of(data, out, *flags):
     return torch.load(out / "last.pt", weights_only=True)
 
 
-def test_a_resumed_training_equals_an_undisturbed_one(data, tmp_path, monkeypatch):
+def test_a_resumed_training_equals_an_undisturbed_one(tree, data, tmp_path, monkeypatch):
     whole = run_of(data, tmp_path / "whole", "--epochs", "4")
     save, calls = runs.save_checkpoint, []
 
@@ -68,14 +68,15 @@ def test_a_resumed_training_equals_an_undisturbed_one(data, tmp_path, monkeypatc
         run_of(data, tmp_path / "cut", "--epochs", "4")
     with pytest.raises(UserError, match="--seed 0"):
         run_of(data, tmp_path / "cut", "--epochs", "4", "--resume", "--seed", "1")
-    with monkeypatch.context() as patch:
-        patch.setattr(train.Prepared, "__init__", changed(train.Prepared.__init__, resolution=0.8))
-        with pytest.raises(UserError, match="holds a run at 1.0 mm a pixel, not 0.8: give the same --data"):
-            run_of(data, tmp_path / "cut", "--epochs", "4", "--resume")
-    with monkeypatch.context() as patch:
-        patch.setattr(train.Prepared, "__init__", changed(train.Prepared.__init__, steps=3))
-        with pytest.raises(UserError, match="holds a run of 2 steps an epoch, where .*prepared makes 3: give the same"):
-            run_of(data, tmp_path / "cut", "--epochs", "4", "--resume")
+    other = tmp_path / "other"  # the same scans, dealt otherwise
+    prepare_spinegeneric.main(["--data", str(tree), "--out", str(other), "--split", "0.5", "0.3", "0.2", "--seed", "1"])
+    with pytest.raises(UserError, match="holds a run on other samples than those of .*other: give the same --data"):
+        run_of(other, tmp_path / "cut", "--epochs", "4", "--resume")
+    with pytest.raises(UserError, match=r"holds a run with --no-amp: give the same"):
+        train.main([
+            "--data", str(data), "--out", str(tmp_path / "cut"), *(f for f in SMALL if f != "--no-amp"), "--epochs",
+            "4", "--resume",
+        ])  # fmt: skip
     with pytest.raises(UserError, match="trained for other levels"):
         train.main(["--synthetic", "2", "--out", str(tmp_path / "cut"), *SMALL, "--epochs", "4", "--resume"])
     resumed = run_of(data, tmp_path / "cut", "--epochs", "4", "--resume")
@@ -105,14 +106,18 @@ def test_from_scans_to_labels(tree, data, tmp_path, capsys):
     assert "| fn_rate, % | 100.00 | 100.00 | +0.00 | +0.00 to +0.00 |" in capsys.readouterr().out
     with pytest.raises(UserError, match="holds no evaluation"):
         evaluate.main(["--compare", str(out), str(tmp_path)])
+    assert evaluate.headline(evaluate.score([], [21], "labelled", 1.0))[1] == ("true discs", "0")
     assert (tmp_path / "other" / "windows.md").is_file()
     evaluate.main(["--weights", str(out), "--levels", "3-20", "--out", str(tmp_path / "other")])
-    assert not (tmp_path / "other" / "windows.md").exists()  # what an earlier evaluation left is not of this one
+    # What an earlier evaluation left is not of this one.
+    assert not [*(tmp_path / "other").rglob("*.pdf"), *(tmp_path / "other").rglob("windows.md")]
     with pytest.raises(UserError, match="were not scored on the same discs; evaluate both with the same --data"):
         evaluate.main(["--compare", str(out), str(tmp_path / "other")])
     scans = sorted(tree.glob("sub-*/anat/*.nii.gz"))
     given = tmp_path / "labels"
     assert predict.main(["--data", str(tree), "--weights", str(out), "--out", str(given)]) == 0
+    with pytest.raises(UserError, match="discs.csv holds predictions without a truth: name the folder of an eval"):
+        evaluate.main(["--compare", str(out), str(given)])
     rows = list(csv.DictReader((given / "discs.csv").open()))
     root = given / "derivatives" / "disc-labels"
     assert json.loads((root / "dataset_description.json").read_text())["DatasetType"] == "derivative"
@@ -205,7 +210,13 @@ def test_a_run_that_was_killed_in_its_first_epoch_is_not_started_over(stopped, d
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("recipe", ["default", "published"])
 def test_every_model_trains_by_every_recipe(model, recipe, data, tmp_path):
-    state = run_of(data, tmp_path / "run", "--epochs", "1", "--model", model, "--recipe", recipe)
+    flags = ["--data", str(data), "--epochs", "1", "--model", model, "--recipe", recipe]
+    if model in ("unet", "bcdunet"):
+        with pytest.raises(UserError, match="has no stacks and no blocks: leave --stacks and --blocks out"):
+            train.main([*flags, "--out", str(tmp_path / "run"), *SMALL])
+    own = [*SMALL[:2], *SMALL[4:]] if model in ("unet", "bcdunet") else SMALL
+    train.main([*flags, "--out", str(tmp_path / "run"), *own])
+    state = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
     assert np.isfinite(state["log"][0]["loss"])
     evaluate.main(["--weights", str(tmp_path / "run"), "--out", str(tmp_path / "scores")])
     assert (tmp_path / "scores" / "table.md").exists()
@@ -223,7 +234,16 @@ def test_labels_that_others_made_are_never_replaced(tree, data, tmp_path, capsys
     assert "left as it is" in capsys.readouterr().err
     foreign.unlink()
     assert predict.main(arguments) == 0
-    assert predict.main(arguments) == 0  # its own labels are made again
+    # Its own are made again, by other weights, but not what was corrected by hand.
+    run_of(data, tmp_path / "other", "--epochs", "1", "--seed", "1")
+    arguments[2] = str(tmp_path / "other")
+    before = foreign.with_name(foreign.name.replace(".nii.gz", ".json")).read_text()
+    assert predict.main(arguments) == 0
+    assert before != foreign.with_name(foreign.name.replace(".nii.gz", ".json")).read_text()
+    foreign.write_bytes(foreign.read_bytes() + b"\0")
+    corrected, arguments[2] = foreign.read_bytes(), str(out)
+    assert predict.main(arguments) == 1
+    assert foreign.read_bytes() == corrected and "changed since" in capsys.readouterr().err
 
 
 def test_one_bad_scan_does_not_stop_the_others(tree, data, tmp_path, capsys):

@@ -95,7 +95,7 @@ def load(script):
     return module
 
 
-@pytest.mark.parametrize(("script", "arguments"), commands(), ids=str)
+@pytest.mark.parametrize(("script", "arguments"), list(commands()), ids=str)
 def test_the_commands_that_are_shown_can_be_run(script, arguments, capsys):
     module = load(script)
     if hasattr(module, "build_parser"):
@@ -124,12 +124,15 @@ def test_documented_defaults_are_those_of_the_parsers():
     parser = importlib.import_module("train").build_parser()
     default = {action.dest: action.default for action in parser._actions}
     helps = {action.dest: action.help for action in parser._actions}
+    network = importlib.import_module("train").NETWORK
     own, theirs = RECIPES["default"], RECIPES["published"]
     stacks, features, lr, batch, epochs, slices = re.search(
         r"(\d+) stacks, (\d+) features, AdamW, a learning rate of (\S+) in one cycle, batches of (\d+), (\d+) epochs "
         r"of at least (\d+) slices", README
     ).groups()  # fmt: skip
-    assert int(stacks) == (default["stacks"] or int(re.search(r"default: (\d+)", helps["stacks"])[1]))
+    for key in ("stacks", "blocks"):
+        assert default[key] is None and int(re.search(r"default: (\d+)", helps[key])[1]) == network[key]
+    assert int(stacks) == network["stacks"]
     assert (int(features), float(lr), int(batch), int(slices)) == (
         own["features"], own["lr"], own["batch_size"], own["least_slices"],
     )  # fmt: skip
@@ -162,3 +165,20 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"), replace_file(tmp_path / "file" / "a.txt"):
         pass
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 9, 10, 11, 20])
+def test_every_length_of_a_training_has_its_schedule(steps):
+    optimizer = build_optimizer(RECIPES["default"], torch.nn.Linear(1, 1), 1.0)
+    schedule = build_scheduler(RECIPES["default"], optimizer, 1.0, 1, steps)
+    for _ in range(steps):
+        assert 0 < schedule.get_last_lr()[0] <= 1.0
+        optimizer.step()
+        schedule.step()
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_help_tells_defaults_that_there_are(script):
+    said = " ".join(importlib.import_module(script).build_parser().format_help().split())
+    assert not re.search(r"default: (None|True|False|\[\])", said) and "(default" in said
+    assert not re.search(r"\(default: [^)]*\)\s*\(default", said)

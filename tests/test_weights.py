@@ -9,7 +9,7 @@ from utils.checkpoint import SHIPPED
 from utils.discs import LEVELS, SACRAL
 from utils.labeller import load_labeller
 from utils.phantom import draw_anatomy
-from utils.scan import Scan, normalise, sagittal, slab_offsets
+from utils.scan import Scan, slabs_of
 from utils.synthesis import choose_field_of_view, draw_volume
 
 
@@ -31,9 +31,8 @@ def test_it_names_the_discs_of_new_people():
         anatomy = draw_anatomy(rng)
         volume = draw_volume(rng, anatomy, contrast, choose_field_of_view(rng, anatomy), (1.0, 1.0, 1.0))
         scan = Scan(SHIPPED, volume.data, volume.affine)
-        offsets = slab_offsets(scan)
-        images, plane = sagittal(scan, 1.0, offsets=offsets)
-        prediction = labeller.label(np.stack([normalise(image) for image in images]), offsets)
+        slabs, offsets, plane = slabs_of(scan)
+        prediction = labeller.label(slabs, offsets)
         world = dict(zip(prediction.levels, plane.to_world(prediction.points, prediction.across), strict=True))
         for level, voxel in zip(volume.levels, volume.voxels, strict=True):
             total += 1

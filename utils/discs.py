@@ -12,7 +12,6 @@ LEVELS = tuple(range(2, LAST + 1))
 # The rest of a disc between S1 and S2: a network that can name it does not take it for L5-S1. It is never reported.
 SACRAL = LAST + 1
 LANDMARKS = {49: "pontomedullary groove", 50: "pontomedullary junction", 60: "conus medullaris"}
-REGIONS = ("cervical", "thoracic", "lumbar", "sacral")
 
 _VERTEBRAE = [f"C{i}" for i in range(1, 8)] + [f"T{i}" for i in range(1, 13)] + [f"L{i}" for i in range(1, 6)] + ["S1"]
 

@@ -14,23 +14,20 @@ SHARES = {
 DRAWS = 4000
 
 
-def person_sums(discs):
+def person_sums(discs, persons):
     """Add up, for each person, what the scores are made of.
 
     Parameters
     ----------
     discs : iterable of (person, outcome, error in mm)
         One a true or predicted disc, with the outcomes of `utils.metrics.compare`.
+    persons : list of str
 
     Returns
     -------
-    persons : list of str
-        In alphabetical order.
-    sums : dict
+    dict
         Score to a (persons, 2) array: numerator and denominator.
     """
-    discs = list(discs)
-    persons = sorted({person for person, _, _ in discs})
     place = {person: index for index, person in enumerate(persons)}
     sums = {key: np.zeros((len(persons), 2)) for key in (*SHARES, "dtt_mean")}
     for person, outcome, error in discs:
@@ -38,7 +35,7 @@ def person_sums(discs):
             sums[key][place[person]] += (outcome in hits, outcome in whole)
         if outcome == "identified":
             sums["dtt_mean"][place[person]] += (error, 1)
-    return persons, sums
+    return sums
 
 
 def _draw(persons, seed):
@@ -70,7 +67,9 @@ def intervals(discs, seed=0):
     dict
         ``identified``, ``fn_rate``, ``fp_rate`` and ``dtt_mean`` to [low, high].
     """
-    persons, sums = person_sums(discs)
+    discs = list(discs)
+    persons = sorted({person for person, _, _ in discs})
+    sums = person_sums(discs, persons)
     if not persons:
         return {key: [np.nan, np.nan] for key in sums}
     times = _draw(len(persons), seed)
@@ -78,7 +77,7 @@ def intervals(discs, seed=0):
 
 
 def differences(first, second, seed=0):
-    """Compare two runs on the same persons, pair by pair.
+    """Compare two runs, person by person; one whom a run says nothing of has no disc there.
 
     Parameters
     ----------
@@ -89,15 +88,10 @@ def differences(first, second, seed=0):
     -------
     dict
         Score to (first, second, second - first, [low, high] of the difference).
-
-    Raises
-    ------
-    ValueError
-        If the runs were not scored on the same persons.
     """
-    (people, a), (others, b) = person_sums(first), person_sums(second)
-    if people != others:
-        raise ValueError("they were not scored on the same persons")
+    first, second = list(first), list(second)
+    people = sorted({person for person, _, _ in (*first, *second)})
+    a, b = person_sums(first, people), person_sums(second, people)
     times, once = _draw(len(people), seed), np.ones(len(people))
     result = {}
     for key in a:

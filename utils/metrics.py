@@ -175,7 +175,7 @@ def labelled_scores(rows):
         **_distances("dtt", near), **_distances("all", same),
         "si_mean": _mean(along), "si_sd": _sd(along), "mean_3d": _mean(in_space), "sd_3d": _sd(in_space),
         "calibration_error": calibration_error,
-        "scans_all_right": _share(sum(scans.values()), len(scans)),
+        "n_all_right": sum(scans.values()), "scans_all_right": _share(sum(scans.values()), len(scans)),
     }  # fmt: skip
 
 

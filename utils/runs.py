@@ -8,7 +8,7 @@ from utils.checkpoint import load_checkpoint, save_checkpoint
 from utils.files import UserError, cannot_be_written, save_text
 
 LAST, BEFORE, BEST = "last.pt", "before.pt", "best.pt"
-SAME_ON_RESUME = ("synthetic", "recipe", "epochs", "batch_size", "lr", "seed")
+SAME_ON_RESUME = ("synthetic", "recipe", "epochs", "batch_size", "lr", "seed", "amp")
 
 
 def holds_run(out):
@@ -39,7 +39,7 @@ def save_best(out, state, network):
 
 
 def save_last(out, state, *rest):
-    """Save all that it takes to go on; what was saved before is kept as ``before.pt``.
+    """Save all that it takes to go on; what was saved before, and is whole, is kept as ``before.pt``.
 
     Raises
     ------
@@ -67,13 +67,23 @@ def load_last(out):
     found = [out / name for name in (LAST, BEFORE) if (out / name).exists()]
     if not found:
         raise UserError(f"{out} holds no run to resume: leave --resume out to start one")
-    for file in found:
-        try:
-            return load_checkpoint(file)
-        except UserError as error:
-            if file == found[-1]:
-                raise
-            print(f"warning: {error}; going on from {found[-1].name}", file=sys.stderr)
+    try:
+        return load_checkpoint(found[0])
+    except UserError as error:
+        if len(found) == 1:
+            raise
+        checkpoint = load_checkpoint(out / BEFORE)
+        print(f"warning: {error}; going on from {BEFORE}", file=sys.stderr)
+        (out / LAST).unlink()  # or it would take the place of the one that is whole
+        return checkpoint
+
+
+def told(key, value):
+    """Return how the flag of a setting is given."""
+    if key == "amp":
+        return "bfloat16 (no --no-amp)" if value else "--no-amp"
+    flag = f"--{key.replace('_', '-')}"
+    return f"no {flag}" if value is None else f"{flag} {value}"
 
 
 def go_on(out, checkpoint, state, network, average, optimizer, scheduler):
@@ -84,21 +94,15 @@ def go_on(out, checkpoint, state, network, average, optimizer, scheduler):
     UserError
         If it was made with other flags or data.
     """
-    if checkpoint["resolution"] != state["resolution"]:
-        raise UserError(
-            f"{out} holds a run at {checkpoint['resolution']} mm a pixel, not {state['resolution']}: "
-            "give the same --data"
-        )
     settings = {key: checkpoint["args"].get(key) for key in SAME_ON_RESUME}
     changed = [key for key in SAME_ON_RESUME if settings[key] != state["args"][key]]
     if changed:
-        names = {key: f"--{key.replace('_', '-')}" for key in changed}
-        flags = ", ".join(f"no {n}" if settings[key] is None else f"{n} {settings[key]}" for key, n in names.items())
+        flags = ", ".join(told(key, settings[key]) for key in changed)
         raise UserError(f"{out} holds a run with {flags}: give the same to go on with it")
-    if checkpoint.get("steps", state["steps"]) != state["steps"]:
+    if checkpoint.get("samples") != state["samples"]:
         raise UserError(
-            f"{out} holds a run of {checkpoint['steps']} steps an epoch, where {state['args']['data']} makes "
-            f"{state['steps']}: give the same --data"
+            f"{out} holds a run on other samples than those of {state['args']['data']}: give the same --data, prepared "
+            "alike"
         )
     weights = checkpoint.pop("state_dict")
     if average:

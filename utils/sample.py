@@ -1,6 +1,7 @@
 """A prepared slice with its discs, on disk and in memory, and the splits of a prepared data set."""
 
 import csv
+import hashlib
 import json
 import zipfile
 import zlib
@@ -225,6 +226,12 @@ def load_table(folder):
         lacking = ", ".join(NEEDED)
         raise UserError(f"{path} is damaged (a row lacks one of {lacking}): run prepare_spinegeneric.py again")
     return rows
+
+
+def digest_of(folder):
+    """Return a text that tells a prepared data set from others: of its settings, its samples and their splits."""
+    texts = [(Path(folder) / name).read_bytes() for name in ("summary.json", "samples.tsv")]
+    return hashlib.sha256(b"".join(texts)).hexdigest()
 
 
 def load_split(folder, split):

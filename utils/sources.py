@@ -8,7 +8,7 @@ from utils import ranks
 from utils.discs import SACRAL
 from utils.randomise import draw_bank
 from utils.recipes import RECIPES
-from utils.sample import load_split, load_summary
+from utils.sample import digest_of, load_split, load_summary
 from utils.synthetic import CHANNELS, RESOLUTION_MM, SIGMA_MM, SyntheticBatches, validation_samples
 from utils.training import TrainingSlices
 
@@ -27,6 +27,8 @@ class Prepared:
     batch_size, steps : int
         Images in a batch, over all processes, and batches in an epoch.
     val_samples : list of Sample
+    digest : str or None
+        Of the tables of the prepared data, to tell them from others.
     spines : list of (points (N, 2) in mm, levels (N,))
         For the prior of the search.
     """
@@ -35,6 +37,7 @@ class Prepared:
         summary = load_summary(args.data)
         samples, self.val_samples = load_split(args.data, "train"), load_split(args.data, "val")
         self.levels, self.resolution, self.sigma = summary["levels"], summary["resolution"], summary["sigma"]
+        self.digest = digest_of(args.data)
         if earlier and list(earlier["levels"]) == [*self.levels, SACRAL]:
             self.levels = [*self.levels, SACRAL]  # what nobody labels, and is learned no further
         wanted = max(len(samples), RECIPES[args.recipe]["least_slices"])
@@ -79,7 +82,7 @@ class Synthetic:
     """People drawn for this training; attributes as in `Prepared`."""
 
     def __init__(self, args, batch_size, device):
-        self.levels, self.resolution, self.sigma = CHANNELS, RESOLUTION_MM, SIGMA_MM
+        self.levels, self.resolution, self.sigma, self.digest = CHANNELS, RESOLUTION_MM, SIGMA_MM, None
         bank = draw_bank(args.synthetic, args.seed, device, jobs=os.cpu_count())
         self.batch_size, self.steps = batch_size, SYNTHETIC_EPOCH // batch_size
         self.made = SyntheticBatches(bank, batch_size // ranks.count(), args.seed + ranks.rank())

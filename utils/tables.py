@@ -45,7 +45,7 @@ def labelled_table(groups):
             *_distance_cells(label, s),
             share(s["n_missed"] + s["n_far"], s["n_true"]), share(false, s["n_pred"]),
             share(s["n_identified"], s["n_true"]),
-            f"{round(s['scans_all_right'] * s['n_scans'])}/{s['n_scans']}" if s["n_scans"] else "-",
+            f"{s['n_all_right']}/{s['n_scans']}" if s["n_scans"] else "-",
         ])  # fmt: skip
     return markdown([*head, "scans all right"], rows)
 
@@ -92,16 +92,19 @@ def windows_table(found):
 def interval_line(scores):
     """Return the intervals of a whole split, its errors in space and its calibration, in two lines."""
     limits = scores["interval_95"]
-    shares = ", ".join(
-        f"{label} {100 * limits[key][0]:.1f} to {100 * limits[key][1]:.1f} %"
-        for key, label in (("identified", "identified"), ("fn_rate", "FN"), ("fp_rate", "FP"))
-    )
-    low, high = limits["dtt_mean"]
+    labels = {"identified": "identified", "fn_rate": "FN", "fp_rate": "FP"}
+    spans = [f"{label} {_span(np.multiply(limits[key], 100), 1, '%')}" for key, label in labels.items()]
+    spans.append(f"DTT {_span(limits['dtt_mean'], 2, 'mm')}")
     return (
-        f"95 % intervals over {scores['n_persons']} persons (bootstrap): {shares}, DTT {low:.2f} to {high:.2f} mm\n"
+        f"95 % intervals over {scores['n_persons']} persons (bootstrap): {', '.join(spans)}\n"
         f"in space {number(scores['mean_3d'])} ({number(scores['sd_3d'])}) mm; expected calibration error of the "
         f"confidence {scores['calibration_error']:.3f}, N={scores['n_pred']}"
     )
+
+
+def _span(limits, digits, unit):
+    low, high = (f"{limit:.{digits}f}" for limit in limits)
+    return f"{low} to {high} {unit}" if np.isfinite(limits).all() else "-"
 
 
 def disc_rows(rows):
@@ -134,8 +137,11 @@ def read_discs_csv(run):
     path = next((p for p in (run / "evaluation" / "discs.csv", run / "discs.csv") if p.is_file()), None)
     if path is None:
         raise UserError(f"{run} holds no evaluation: run evaluate.py --weights {run} first")
-    with open(path, newline="", encoding="utf-8") as table:
-        rows = list(csv.DictReader(table))
+    with open(path, newline="", encoding="utf-8", errors="surrogateescape") as table:
+        reader = csv.DictReader(table)
+        rows = list(reader)
+    if "outcome" not in (reader.fieldnames or ()):
+        raise UserError(f"{path} holds predictions without a truth: name the folder of an evaluation")
     found = [(row["person"], row["outcome"], float(row["error_mm"] or "nan")) for row in rows]
     return found, {(row["scan"], row["level"]) for row in rows if row["outcome"] in ("identified", "far", "missed")}
 

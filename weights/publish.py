@@ -11,6 +11,7 @@ from utils.checkpoint import SHIPPED, load_checkpoint, save_checkpoint  # noqa: 
 from utils.device import choose_device  # noqa: E402
 from utils.engine import calibrate  # noqa: E402
 from utils.files import run, save_text  # noqa: E402
+from utils.flags import Help  # noqa: E402
 from utils.labeller import Labeller  # noqa: E402
 from utils.synthetic import validation_samples  # noqa: E402
 
@@ -20,7 +21,7 @@ PLACES = ("data", "out", "init")  # on the machine that trained: nobody else's b
 
 def main(argv=None):
     """Publish a run, as the flags say."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=Help)
     parser.add_argument("run", type=Path, help="checkpoint of train.py --synthetic")
     parser.add_argument("--out", type=Path, default=SHIPPED, help="file to write")
     args = parser.parse_args(argv)
