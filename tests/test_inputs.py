@@ -129,6 +129,10 @@ def with_value(value):
         pytest.param(lambda: with_value(np.nan), "not finite", id="NaN"),
         pytest.param(lambda: with_value(np.inf), "not finite", id="infinity"),
         pytest.param(lambda: image_of(np.full((8, 8, 8), 7, np.int16)), "the same value", id="constant"),
+        pytest.param(
+            lambda: image_of(volume((8, 512, 8)), np.diag([10.0, 10, 10, 1])), "its affine makes it 5.12 m long",
+            id="longer-than-3-m",
+        ),
     ],
 )
 def test_scans_that_cannot_be_right_are_refused_with_the_reason(make, reason, label, tmp_path):
