@@ -221,23 +221,18 @@ def main(argv=None):
     return summarise(args, work, asked, failed, len(asked) - sum(map(len, undone)))
 
 
-def summarise(args, work, asked, failed, before):
-    """Write tables and page of all scans in the folder, and print what became of these; returns the exit status."""
-    if args.data:
-        facts = {"Name": "Intervertebral disc labels", "BIDSVersion": "1.8.0", "DatasetType": "derivative"}
-        save_json(args.out / "derivatives" / TOOL / "dataset_description.json", {**facts, "GeneratedBy": work.made_by})
-    report, places = Report(args.out), set()
-    for job in asked:
-        texts = work.texts_of(job)
-        if job.stem in failed:
-            report.add_failed(texts, failed[job.stem])
-        else:
-            places.add(texts["place"])
+def write_tables(args, work, asked, failed):
+    """Write the tables and the page of all scans that the folder holds; returns the report."""
+    report = Report(args.out)
+    texts = {job.stem: work.texts_of(job) for job in asked}
+    for stem, reason in failed.items():
+        report.add_failed(texts[stem], reason)
     report.recall()
     told = [(scan, [] if scan["reason"] else disc_rows(args.out, scan)) for scan in report.scans]
     told = [(scan, rows) for scan, rows in told if rows is not None]
     report.scans, rows = [scan for scan, _ in told], [row for _, rows in told for row in rows]
-    if places - {scan["place"] for scan in report.scans if not scan["reason"]}:
+    there = {scan["place"] for scan in report.scans if not scan["reason"]}
+    if any(told["place"] not in there for stem, told in texts.items() if stem not in failed):
         raise UserError(f"{args.out} was removed or emptied while it was in use: run it again")
     save_table(args.out / "discs.csv", [DISC_COLUMNS, *rows])
     save_table(args.out / "scans.csv", [SCAN_COLUMNS, *map(scan_row, report.scans)])
@@ -251,7 +246,19 @@ def summarise(args, work, asked, failed, before):
         "scans with a flag": sum(bool(scan["flags"]) for scan in report.scans),
     }  # fmt: skip
     report.write("Disc labels: prediction", facts, [(label, str(count)) for label, count in counts.items()])
+    return report
+
+
+def summarise(args, work, asked, failed, before):
+    """Write tables and page, and print what became of the scans that were asked for; returns the exit status."""
+    if args.data:
+        facts = {"Name": "Intervertebral disc labels", "BIDSVersion": "1.8.0", "DatasetType": "derivative"}
+        save_json(args.out / "derivatives" / TOOL / "dataset_description.json", {**facts, "GeneratedBy": work.made_by})
+    before_writing = None
+    while before_writing != (now := Report(args.out).written()):  # others may label into the same folder meanwhile
+        before_writing, report = now, write_tables(args, work, asked, failed)
     earlier = f" ({before} of them before, with the same weights)" if before else ""
+    places = {work.texts_of(job)["place"] for job in asked if job.stem not in failed}
     own = [scan for scan in report.scans if scan["reason"] or scan["place"] in places]
     discs = sum(scan["n_discs"] for scan in own)
     print(f"{len(asked) - len(failed)} of {len(asked)} scans labelled{earlier}, {discs} discs; see {args.out}")

@@ -101,14 +101,15 @@ def output_of(recipe):
     return "logits" if RECIPES[recipe]["loss"] == "focal" else "heatmaps"
 
 
-def choose_network(args, levels, earlier):
+def choose_network(args, source, earlier):
     """Return what `models.build_model` needs: as the weights to start from have it, else by flags and recipe.
 
     Raises
     ------
     UserError
-        If a flag or the data's levels contradict the weights.
+        If a flag, or the levels or the resolution of the data, contradict the weights.
     """
+    levels = source.levels
     flags = {"name": args.model, "stacks": args.stacks, "blocks": args.blocks, "features": args.features}
     flags = {key: value for key, value in flags.items() if value is not None}
     if earlier is None:
@@ -126,6 +127,11 @@ def choose_network(args, levels, earlier):
         raise UserError(
             f"the weights of {args.init or args.out} were trained for other levels than the data: "
             "prepare the data with --levels to match"
+        )
+    if not np.isclose(earlier["resolution"], source.resolution):
+        raise UserError(
+            f"the weights of {args.init or args.out} are for pixels of {earlier['resolution']} mm, the data has "
+            f"{source.resolution}: prepare it with --resolution {earlier['resolution']}"
         )
     for key, value in flags.items():
         if earlier["model"][key] != value:
@@ -159,7 +165,7 @@ def main(argv=None):
     levels, val_samples = source.levels, source.val_samples
     val_loader = DataLoader(TrainingSlices(val_samples, levels, source.sigma), settings["batch_size"])
 
-    model = choose_network(args, levels, earlier)
+    model = choose_network(args, source, earlier)
     network = build_network(earlier) if args.init else build_model(**model)
     loss_of = LOSSES[recipe["loss"]]
     if recipe["loss"] == "focal" and not args.init:

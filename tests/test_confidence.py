@@ -31,6 +31,20 @@ def test_a_few_right_discs_or_none_do_not_make_it_certain():
     assert none.threshold == 0.0 and none.weights.tolist() == [0, 1, 0, 0]
 
 
+def test_the_fit_ends_where_the_likelihood_is_highest_though_all_discs_look_alike():
+    # All look the same, and surely so: the best that can be said is the share that is right, but for the ridge.
+    for n_wrong in (8, 40):
+        right = np.arange(40) >= n_wrong
+        found = fit(np.full(40, 0.9), np.full(40, 0.999), np.full(40, 20.0), right, 40)
+        sure = found.confidence(np.array([0.9]), np.array([0.999]), np.array([20.0]))[0]
+        assert sure == pytest.approx(1 - n_wrong / 40, abs=0.06)
+
+
+def test_discs_of_equal_confidence_are_kept_or_left_out_together():
+    # All at 0.9 or more: 5 of 25 right, F2 25 / 49 = 0.51; with the one at 0.5 behind them: 30 / 50 = 0.60.
+    assert best_threshold([0.9] * 25 + [0.5], [1] * 5 + [0] * 20 + [1], 6) == 0.0
+
+
 def test_the_threshold_has_the_best_f2_score():
     # Of 4 true discs 3 are found. F2 of the best 1, 2, 3, 4, 5 discs: 5/17, 10/18, 15/19, 15/20, 15/21.
     confidence = np.array([0.9, 0.8, 0.6, 0.4, 0.1])

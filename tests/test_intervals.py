@@ -49,3 +49,4 @@ def test_a_person_in_whom_one_run_has_nothing_that_counts_is_compared():
 def test_nothing_found_is_not_a_number():
     assert np.isnan(intervals(discs("a", 0, 3))["dtt_mean"]).all()
     assert np.isnan(intervals([])["identified"]).all()
+    assert np.isnan(differences([], [])["identified"][:3]).all()

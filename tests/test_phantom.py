@@ -7,7 +7,7 @@ import pytest
 import make_phantom
 from utils import curves
 from utils.bids import find_scans, participants
-from utils.canvas import CANAL_MAP, CORD, CORD_MAP, CSF, FAT, FIBRE, MARROW, NUCLEUS, PIXEL_MM, WORN
+from utils.canvas import AIR, CANAL_MAP, CORD, CORD_MAP, CSF, FAT, FIBRE, MARROW, NUCLEUS, PIXEL_MM, WORN
 from utils.curves import draw_chain
 from utils.discs import TYPICAL_GAP_MM
 from utils.files import UserError
@@ -127,6 +127,24 @@ def test_labels_lie_where_the_drawing_has_its_discs():
     assert np.abs(steps[:, 2] + drawn[:, 0]).max() <= 0.8  # head-foot runs upward
     assert np.abs(steps[:, 1] + drawn[:, 1]).max() <= 0.8  # front-back runs forward
     assert (steps[:, 0] == 0).all()
+
+
+@pytest.mark.parametrize("voxel", [(1.0, 0.8, 0.8), (3.0, 1.0, 1.0)])
+def test_labels_lie_where_the_image_shows_the_discs(voxel):
+    """Nothing but a bright dot of 2 mm on each point, all through the body: the image shows it at the label."""
+    anatomy = draw_anatomy(np.random.default_rng(2))
+    anatomy.maps[:] = AIR
+    rows, columns = np.indices(anatomy.maps.shape[1:]) * PIXEL_MM
+    for row, column in anatomy.points[2:26]:
+        anatomy.maps[:, (rows - row) ** 2 + (columns - column) ** 2 < 2.0**2] = CSF
+    field = (anatomy.points[2, 0] - 40, anatomy.points[25, 0] + 40)
+    volume = draw_volume(np.random.default_rng(0), anatomy, "T2w", field, voxel)
+    assert volume.levels.tolist() == list(range(2, 26))
+    for x, y, z in volume.voxels:
+        part = volume.data[x, y - 5 : y + 6, z - 5 : z + 6].astype(float)
+        part = np.clip(part - 0.5 * part.max(), 0, None)
+        centre = [(np.arange(-5, 6) @ part.sum(axis)) / part.sum() for axis in (1, 0)]
+        assert np.abs(centre).max() <= 0.75  # half a voxel is lost by the label's rounding
 
 
 def test_a_tree_like_that_of_spine_generic_with_the_same_bytes_twice(tmp_path):

@@ -115,10 +115,11 @@ def test_from_scans_to_labels(tree, data, tmp_path, capsys):
         evaluate.main(["--compare", str(out), str(tmp_path / "other")])
     scans = sorted(tree.glob("sub-*/anat/*.nii.gz"))
     given = tmp_path / "labels"
-    assert predict.main(["--data", str(tree), "--weights", str(out), "--out", str(given)]) == 0
+    assert predict.main(["--data", str(tree), "--out", str(given)]) == 0  # with the weights that know discs
     with pytest.raises(UserError, match="discs.csv holds predictions without a truth: name the folder of an eval"):
         evaluate.main(["--compare", str(out), str(given)])
     rows = list(csv.DictReader((given / "discs.csv").open()))
+    assert len(rows) > 12 * 5
     root = given / "derivatives" / "disc-labels"
     assert json.loads((root / "dataset_description.json").read_text())["DatasetType"] == "derivative"
     for path in scans:
@@ -135,7 +136,7 @@ def test_from_scans_to_labels(tree, data, tmp_path, capsys):
     before = (given / "discs.csv").read_text(), len(list((given / "report_files").iterdir()))
     (tmp_path / "list.txt").write_text(f"{scans[0].name.removesuffix('.nii.gz')}\n")
     capsys.readouterr()
-    again = ["--data", str(tree), "--weights", str(out), "--out", str(given), "--only", str(tmp_path / "list.txt")]
+    again = ["--data", str(tree), "--out", str(given), "--only", str(tmp_path / "list.txt")]
     assert predict.main(again) == 0
     assert "1 of 1 scans labelled" in capsys.readouterr().out
     assert before == ((given / "discs.csv").read_text(), len(list((given / "report_files").iterdir())))
@@ -155,6 +156,10 @@ def test_a_training_starts_from_other_weights_in_their_shape(data, tmp_path, mon
             train.main([*start, "--out", str(tmp_path / "other"), flag, value])
     with pytest.raises(UserError, match="answer with logits, and --recipe published trains heatmaps"):
         train.main([*start, "--out", str(tmp_path / "other"), "--recipe", "published"])
+    with monkeypatch.context() as patch:
+        patch.setattr(train.Prepared, "__init__", changed(train.Prepared.__init__, resolution=0.5))
+        with pytest.raises(UserError, match="pixels of 1.0 mm, the data has 0.5: prepare it with --resolution 1.0"):
+            train.main([*start, "--out", str(tmp_path / "other")])
     monkeypatch.setattr(train.Prepared, "__init__", changed(train.Prepared.__init__, levels=[21, 22, 23]))
     with pytest.raises(UserError, match="other levels than the data: prepare the data with --levels"):
         train.main([*start, "--out", str(tmp_path / "other")])

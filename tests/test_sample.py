@@ -94,10 +94,15 @@ def test_augmented_points_stay_in_the_image_and_weights_follow_states():
         assert (states[levels] == PRESENT).all()
     _, target, weight, _ = TrainingSlices([sample], range(2, 26), 4.0)[0]
     assert target.shape == (24, 64, 64)
-    assert weight[18] == weight[17] == 0 and weight.sum() == 22  # T12-L1 and T11-T12 are unknown
-    # Weights that know S1-S2, which nobody labels, are learned no further there.
+    assert (weight[[*range(17), *range(19, 24)]] == 1).all()
+    # T11-T12 and T12-L1 are unknown, but known not to lie where L1-L2 does, which is at row 68 and column 128 of the
+    # crop, and so a third of a cell from the cell (17, 32). Where T12-L1 would lie, at row 34, nothing is learned.
+    for level in (17, 18):
+        assert weight[level, 17, 32] == pytest.approx(np.exp(-0.5 * 2 * 0.375**2), abs=1e-3)
+        assert weight[level, 8, 32] < 1e-8 and target[level].sum() == 0
+    # So it is with S1-S2, which nobody labels, for weights that know it.
     _, target, longer, _ = TrainingSlices([sample], [*range(2, 26), SACRAL], 4.0)[0]
-    assert target.shape == (25, 64, 64) and torch.equal(longer[:24], weight) and longer[24] == 0
+    assert target.shape == (25, 64, 64) and torch.equal(longer[:24], weight) and torch.equal(longer[24], weight[18])
 
 
 def test_samples_come_back_and_pickles_are_refused(tmp_path):
@@ -119,13 +124,17 @@ def test_losses_by_hand():
     target[0, 0, 0, 0] = 1.0
     output = torch.zeros(1, 2, 2, 2)
     # Sigmoid 0.5 everywhere: the positive costs 0.25 ln 2, each of the three others of its map as much.
-    known = torch.tensor([[1.0, 0.0]])
+    known = torch.tensor([1.0, 0.0])[None, :, None, None]
     assert focal_loss([output], target, known).item() == pytest.approx(4 * 0.25 * np.log(2))
-    both = torch.ones(1, 2)
+    both = torch.ones(1, 2, 1, 1)
     assert focal_loss([output, output], target, both).item() == pytest.approx(8 * 0.25 * np.log(2))
+    # Of the second map one cell alone is known, and it by half.
+    part = torch.ones(1, 2, 2, 2)
+    part[0, 1] = torch.tensor([[0.5, 0.0], [0.0, 0.0]])
+    assert focal_loss([output], target, part).item() == pytest.approx(4.5 * 0.25 * np.log(2))
     # One cell of eight is off by 1; two stacks add up; the masked map counts as right.
     assert mse_loss([output, output], target, both).item() == pytest.approx(2 / 8)
-    assert mse_loss([output], target, torch.tensor([[0.0, 1.0]])).item() == 0
+    assert mse_loss([output], target, 1 - known).item() == 0
     # A disc that is absent is not learned, whatever its heatmap shows.
     wrong = torch.ones_like(output)
     assert mse_loss([wrong], target, both).item() == pytest.approx(3 / 8)

@@ -18,26 +18,33 @@ from utils.scan import Scan, sagittal, slab_offsets
 @pytest.mark.parametrize(
     ("voxels", "width", "expected"),
     # Slabs of 6 mm have to lie within the volume, and no more than five on either side.
-    [(64, 0.8, [-18, -12, -6, 0, 6, 12, 18]), (192, 1.0, range(-30, 31, 6)), (1, 4.0, [0]), (5, 4.0, [-6, 0, 6])],
+    # They are made of whole slices: of 5 of 4 mm two make a slab, and the middle one lies 2 mm beside.
+    [
+        (192, 1.0, range(-30, 31, 6)), (1, 4.0, [0]), (5, 4.0, [-6, 2, 6]),
+        (15, 5.0, [-30, -25, -20, -10, -5, 0, 5, 10, 20, 25, 30]),
+    ],
 )
-def test_slabs_lie_within_the_volume(voxels, width, expected):
-    scan = Scan(Path("scan"), np.zeros((voxels, 20, 30), np.float32), np.diag([width, 1, 1, 1.0]))
-    assert slab_offsets(scan).tolist() == list(expected)
+@pytest.mark.parametrize("side", [1, -1])
+def test_slabs_lie_within_the_volume(voxels, width, expected, side):
+    scan = Scan(Path("scan"), np.zeros((voxels, 20, 30), np.float32), np.diag([side * width, 1, 1, 1.0]))
+    np.testing.assert_allclose(slab_offsets(scan), np.sort(side * np.array(expected)))
 
 
-@pytest.mark.parametrize("codes", ["RAS", "LPI"])
-def test_each_slab_shows_its_own_part_of_the_volume(codes):
+@pytest.mark.parametrize("codes", ["RAS", "LPI", "ASL"])
+@pytest.mark.parametrize(("count", "width"), [(61, 1.0), (15, 5.0), (11, 5.5), (16, 4.0), (7, 9.0), (2, 3.3)])
+def test_each_slab_shows_its_own_part_of_the_volume(codes, count, width):
     # The value of a voxel is its distance to the right of the middle, in mm.
-    right = np.broadcast_to((np.arange(61) - 30.0)[:, None, None], (61, 20, 30)).astype(np.float32)
-    image = nibabel.Nifti1Image(right, np.eye(4))
+    right = np.broadcast_to(width * (np.arange(count) - (count - 1) / 2)[:, None, None], (count, 20, 30))
+    image = nibabel.Nifti1Image(right.astype(np.float32), np.diag([width, 1, 1, 1]))
     turn = nibabel.orientations.ornt_transform(
         nibabel.orientations.io_orientation(image.affine), nibabel.orientations.axcodes2ornt(codes)
     )
     image = image.as_reoriented(turn)
     scan = Scan(Path("scan"), np.asarray(image.dataobj), image.affine)
     slabs, plane = sagittal(scan, 1.0, offsets=slab_offsets(scan))
-    # A slab of 6 slices has its middle half a slice beside that of 61.
-    np.testing.assert_allclose(slabs[:, 15, 10], slab_offsets(scan), atol=0.51)
+    np.testing.assert_allclose(slabs[:, 15, 10], slab_offsets(scan), atol=1e-4)
+    assert (np.diff(slab_offsets(scan)) > 0).all()  # none is shown twice
+    assert np.abs(slab_offsets(scan)).min() <= 0.5 * width + 1e-9
     np.testing.assert_allclose(plane.to_world([[3, 4]], 12.0)[0, 0] - plane.to_world([[3, 4]])[0, 0], 12.0)
 
 

@@ -1,16 +1,22 @@
 """The weights that come with the software: whole, small, safe to load, and good on people that nobody drew before."""
 
+import functools
 import hashlib
+import importlib.util
 
 import numpy as np
+import pytest
 import torch
 
-from utils.checkpoint import SHIPPED
+import train
+from utils import runs
+from utils.checkpoint import SHIPPED, load_checkpoint
 from utils.discs import LEVELS, SACRAL
 from utils.labeller import load_labeller
 from utils.phantom import draw_anatomy
 from utils.scan import Scan, slabs_of
 from utils.synthesis import choose_field_of_view, draw_volume
+from utils.synthetic import validation_samples
 
 
 def test_the_file_is_whole_small_and_holds_16_bits():
@@ -39,3 +45,37 @@ def test_it_names_the_discs_of_new_people():
             true = volume.affine[:3, :3] @ voxel + volume.affine[:3, 3]
             found += level in world and np.linalg.norm(world[level] - true) < 10
     assert found >= 0.9 * total
+
+
+def test_weights_are_made_by_a_synthetic_training_that_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
+    few = functools.partial(validation_samples, 6, 3)
+    monkeypatch.setattr("utils.sources.validation_samples", few)
+    monkeypatch.setattr("utils.sources.SYNTHETIC_EPOCH", 16)
+    monkeypatch.setattr("utils.engine.CALIBRATION_VIEWS", 4)
+    torch.set_num_threads(1)
+    flags = ["--synthetic", "2", "--features", "16", "--stacks", "1", "--epochs", "2", "--no-amp", "--device", "cpu"]
+    assert train.main([*flags, "--out", str(tmp_path / "whole")]) == 0
+    save = runs.save_checkpoint
+
+    def stop_after_the_first(path, checkpoint):
+        save(path, checkpoint)
+        if path.name == "last.pt" and checkpoint["epoch"] == 1:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "save_checkpoint", stop_after_the_first)
+        with pytest.raises(KeyboardInterrupt):
+            train.main([*flags, "--out", str(tmp_path / "cut")])
+    assert train.main([*flags, "--out", str(tmp_path / "cut"), "--resume"]) == 0
+    whole, cut = (load_checkpoint(tmp_path / out / "last.pt") for out in ("whole", "cut"))
+    assert all(torch.equal(value, cut["state_dict"][key]) for key, value in whole["state_dict"].items())
+    spec = importlib.util.spec_from_file_location("publish", SHIPPED.with_name("publish.py"))
+    publish = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(publish)
+    monkeypatch.setattr(publish, "validation_samples", few)
+    publish.main([str(tmp_path / "cut" / "last.pt"), "--out", str(tmp_path / "new.pt")])
+    labeller = load_labeller(tmp_path / "new.pt", torch.device("cpu"))
+    assert labeller.looks == 2 and labeller.levels == LEVELS and "out" not in labeller.checkpoint["args"]
+    for key, value in labeller.checkpoint["state_dict"].items():
+        full = whole["state_dict"][key]
+        torch.testing.assert_close(value.to(full.dtype), full, atol=1e-3, rtol=1e-3)

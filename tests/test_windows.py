@@ -3,7 +3,7 @@
 import numpy as np
 from test_sample import lumbar
 
-from utils.sample import OUTSIDE, PRESENT
+from utils.sample import OUTSIDE, PRESENT, UNKNOWN, level_states
 from utils.windows import cut, window_levels
 
 
@@ -27,3 +27,14 @@ def test_a_cut_runs_midway_to_the_next_disc():
     assert window.image.shape == (240 - top, 120) == window.slabs.shape[1:]  # 40 mm below L5-S1 end at row 240
     np.testing.assert_array_equal(window.image, sample.image[top:])
     assert (window.states == PRESENT).sum() == 3 and window.states[22] == OUTSIDE and window.states[20] == OUTSIDE
+
+
+def test_at_the_neck_what_lies_above_the_first_disc_is_unknown():
+    # C1-C2 at row 60 and 17, 18, 17.5 mm to the next ones; the cut leaves 40 mm above it, where the joint above C1 is.
+    sample = lumbar()
+    sample.levels, sample.points = np.arange(2, 7), np.stack([[60.0, 77, 95, 112.5, 129.5], np.full(5, 60.0)], -1)
+    sample.states = level_states(sample.points, sample.levels, (240, 120), 1.0)
+    window = cut(sample, [2, 3, 4])
+    assert window.image.shape[0] == int(np.floor((95 + 112.5) / 2)) + 1 - 20
+    assert window.points[:, 0].tolist() == [40, 57, 75]
+    assert window.states[[1, 2, 3, 4, 5]].tolist() == [UNKNOWN, PRESENT, PRESENT, PRESENT, OUTSIDE]

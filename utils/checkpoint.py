@@ -4,9 +4,9 @@ Keys: ``format``, ``model`` (name and arguments of `build_model`), ``state_dict`
 each channel), ``resolution`` (mm), ``output`` ("logits" or "heatmaps"), ``prior`` (geometry of the chain),
 ``looks`` (at each scan, see `utils.looks`), ``calibration`` (of the confidence, once the training is over),
 ``epoch``, ``best`` (score of the best epoch so far), ``data`` (folder it was trained on), ``samples`` (digest of
-their tables), ``args`` (the flags), ``version`` (of the code), ``digest`` (of all the rest) and, in ``last.pt``
-alone, ``newest`` (the weights that are trained, where ``state_dict`` holds their average), ``averaged`` (steps),
-``optimizer``, ``scheduler`` and what was done of the epoch that was not finished.
+what it was trained and validated on), ``args`` (the flags), ``version`` (of the code), ``digest`` (of all the rest)
+and, in ``last.pt`` alone, ``newest`` (the weights that are trained, where ``state_dict`` holds their average),
+``averaged`` (steps), ``optimizer``, ``scheduler`` and what was done of the epoch that was not finished.
 """
 
 import hashlib

@@ -90,11 +90,22 @@ def fit(evidence, share, margin, right, n_true):
     """
     right = np.asarray(right, float)
     x, weights = features(evidence, share, margin), START.copy()
-    for _ in range(30):  # Newton's method; the objective is strictly convex
+
+    def cost(weights):
+        odds = x @ weights
+        return (np.logaddexp(0, odds) - right * odds).sum() + 0.5 * RIDGE * ((weights - START) ** 2).sum()
+
+    for _ in range(100):  # Newton's method; the objective is strictly convex
         p = chance(x @ weights)
         slope = x.T @ (p - right) + RIDGE * (weights - START)
+        if np.abs(slope).max() < 1e-6:
+            break
         bend = (x * (p * (1 - p))[:, None]).T @ x + RIDGE * np.eye(len(START))
-        weights = weights - np.linalg.solve(bend, slope)
+        step = np.linalg.solve(bend, slope)
+        # Where the curve flattens a whole step leads beyond the other side.
+        while cost(weights - step) > cost(weights) - 1e-4 * slope @ step and np.abs(step).max() > 1e-12:
+            step = step / 2
+        weights = weights - step
     p = chance(x @ weights)
     return Calibration(weights, best_threshold(p, right, n_true))
 
@@ -108,7 +119,8 @@ def best_threshold(confidence, right, n_true):
     order = np.argsort(-np.asarray(confidence), kind="stable")
     ordered, hits = np.asarray(confidence)[order], np.cumsum(np.asarray(right)[order])
     score = 5 * hits / (np.arange(1, len(order) + 1) + 4 * n_true)
-    good = np.flatnonzero(score >= score.max(initial=0.0))
+    ends = np.flatnonzero(np.append(ordered[1:] < ordered[:-1], [True] * (len(ordered) > 0)))  # of equal confidences
+    good = ends[score[ends] >= score[ends].max(initial=0.0)]
     if len(order) == 0 or good[-1] == len(score) - 1:
         return 0.0
     last = good[-1]

@@ -92,6 +92,8 @@ def differences(first, second, seed=0):
     first, second = list(first), list(second)
     people = sorted({person for person, _, _ in (*first, *second)})
     a, b = person_sums(first, people), person_sums(second, people)
+    if not people:
+        return {key: (np.nan, np.nan, np.nan, [np.nan, np.nan]) for key in a}
     times, once = _draw(len(people), seed), np.ones(len(people))
     result = {}
     for key in a:

@@ -68,7 +68,7 @@ class Job:
             return []
         try:
             told = json.loads(self.sidecar.read_text())
-            ours = told["GeneratedBy"][0]["Name"] == TOOL and set(held) <= set(told["LabelDigests"])
+            ours = told["GeneratedBy"][0]["Name"] == TOOL and set(held) <= set(told.get("LabelDigests", held))
             (source,) = told["Sources"]
         except (OSError, ValueError, LookupError, TypeError):
             ours = False

@@ -1,7 +1,7 @@
 """Losses over the heatmaps of all stacks.
 
 In the focal loss every heatmap counts by its level's state: a disc that is present or known to lie outside the slice is
-learned (as a Gaussian, or as nothing), one that may be visible but was not labelled has weight 0.
+learned (as a Gaussian, or as nothing), one that may be visible but was not labelled only where it cannot lie.
 """
 
 import torch
@@ -20,8 +20,8 @@ def focal_loss(outputs, target, weight, mean=lambda count: count):
         Logits, one a stack.
     target : (B, C, h, w) tensor
         Gaussians in 0..1.
-    weight : (B, C) tensor
-        1 where a level's state is known, else 0.
+    weight : (B, C, h, w) tensor, or one that can be broadcast to it
+        1 where it is known whether a level's disc is there, else less, down to 0.
     mean : callable
         The mean of a count over the processes that share a batch.
 
@@ -34,7 +34,7 @@ def focal_loss(outputs, target, weight, mean=lambda count: count):
     # A Gaussian's maximum rarely falls on a cell: the cell nearest to the point is the positive one.
     peak = target.amax((2, 3), keepdim=True)
     positive = ((target == peak) & (peak > 0)).float()
-    weight = weight.float()[..., None, None]
+    weight = weight.float()
     count = mean((positive * weight).sum())
     count = torch.where(count > 0, count, 1.0)
     total = 0.0
@@ -53,5 +53,5 @@ def mse_loss(outputs, target, weight, mean=None):
     So nothing is learned of discs that are absent, whose many empty heatmaps would swamp the others. Same
     parameters as `focal_loss`; ``outputs`` are heatmap values here, not logits, and no count is needed.
     """
-    weight = (weight * (target.amax((2, 3)) > 0)).float()[..., None, None]
+    weight = weight * (target.amax((2, 3), keepdim=True) > 0)
     return sum(((output.float() - target.float()) ** 2 * weight).mean() for output in outputs)

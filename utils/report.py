@@ -65,13 +65,17 @@ class Report:
         """Tell whether an earlier run, or another process, wrote a scan to the end."""
         return _entry(self.folder / f"{self._stem(scan)}.json") is not None
 
+    def written(self):
+        """Return the paths of all entries that the folder holds, with the time at which each was written."""
+        return {path: path.stat().st_mtime_ns for path in (self.folder / FILES).glob("*.json")}
+
     def recall(self):
         """Add all scans that the folder holds, of earlier runs and other processes too, in the order of their names.
 
         Those that were added before, as failed, are not added again.
         """
         known = {(scan["place"], scan["source"]) for scan in self.scans}
-        for path in (self.folder / FILES).glob("*.json"):
+        for path in self.written():
             entry = _entry(path)
             if entry and (entry["place"], entry["source"]) not in known:
                 self.scans.append(entry)

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 
+from utils import ranks
 from utils.checkpoint import load_checkpoint, save_checkpoint
 from utils.files import UserError, cannot_be_written, save_text
 
@@ -67,15 +68,13 @@ def load_last(out):
     found = [out / name for name in (LAST, BEFORE) if (out / name).exists()]
     if not found:
         raise UserError(f"{out} holds no run to resume: leave --resume out to start one")
-    try:
-        return load_checkpoint(found[0])
-    except UserError as error:
-        if len(found) == 1:
-            raise
-        checkpoint = load_checkpoint(out / BEFORE)
-        print(f"warning: {error}; going on from {BEFORE}", file=sys.stderr)
-        (out / LAST).unlink()  # or it would take the place of the one that is whole
-        return checkpoint
+    for file in found:
+        try:
+            return {**load_checkpoint(file), "file": file.name}
+        except UserError as error:
+            if file == found[-1]:
+                raise
+            print(f"warning: {error}; going on from {found[-1].name}", file=sys.stderr)
 
 
 def told(key, value):
@@ -99,11 +98,13 @@ def go_on(out, checkpoint, state, network, average, optimizer, scheduler):
     if changed:
         flags = ", ".join(told(key, settings[key]) for key in changed)
         raise UserError(f"{out} holds a run with {flags}: give the same to go on with it")
-    if checkpoint.get("samples") != state["samples"]:
+    if checkpoint.get("samples", state["samples"]) != state["samples"]:
         raise UserError(
             f"{out} holds a run on other samples than those of {state['args']['data']}: give the same --data, prepared "
             "alike"
         )
+    if checkpoint.pop("file") == BEFORE and ranks.rank() == 0:
+        (out / LAST).unlink(missing_ok=True)  # or, damaged, it would take the place of the one that is whole
     weights = checkpoint.pop("state_dict")
     if average:
         average.module.load_state_dict(weights)

@@ -228,10 +228,14 @@ def load_table(folder):
     return rows
 
 
-def digest_of(folder):
-    """Return a text that tells a prepared data set from others: of its settings, its samples and their splits."""
-    texts = [(Path(folder) / name).read_bytes() for name in ("summary.json", "samples.tsv")]
-    return hashlib.sha256(b"".join(texts)).hexdigest()
+def digest_of(samples, *settings):
+    """Return a text that tells samples, and what they were prepared with, from others."""
+    sha = hashlib.sha256(repr(settings).encode())
+    for sample in samples:
+        sha.update(sample.name.encode("utf-8", "surrogateescape"))
+        for part in (sample.image, sample.points, sample.levels, sample.states, sample.across, sample.offsets):
+            sha.update(np.ascontiguousarray(part).tobytes())
+    return sha.hexdigest()
 
 
 def load_split(folder, split):

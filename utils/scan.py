@@ -207,18 +207,42 @@ def sagittal(scan, resolution=1.0, through=None, offsets=(0.0,)):
     turn = np.stack([(inverse[:3, :3] @ vector)[[first, second]] for vector in (plane.down, plane.back)], 1)
     # Shrinking without a blur would alias.
     blur = [max(0.0, 0.4 * (resolution / sizes[k] - 1)) for k in (first, second)]
-    towards = float(step[:, axis] @ across)  # mm to the right for each slice of the volume
-    thick = max(1, int(round(SLAB_MM / sizes[axis])))
-    bounds = []
-    for offset in offsets:
-        low = int(np.clip(np.floor(middle[axis] + offset / towards - thick / 2 + 0.5), 0, scan.data.shape[axis] - 1))
-        bounds.append((low, int(np.clip(low + thick, low + 1, scan.data.shape[axis]))))
+    low, thick, _ = _slabs(scan, middle[axis], offsets)
     images = []
-    for slab in _means(scan.data, axis, bounds):
+    for slab in _means(scan.data, axis, [(first, first + thick) for first in low]):
         if any(blur):
             slab = ndimage.gaussian_filter(slab, blur)
         images.append(ndimage.affine_transform(slab, turn, start, shape, order=1, mode="constant", prefilter=False))
     return np.stack(images), plane
+
+
+def _slabs(scan, middle, offsets):
+    """Return which slices make up slabs that lie as near to offsets as slices can.
+
+    Parameters
+    ----------
+    scan : Scan
+    middle : float
+        Where the offsets begin, in slices of the volume.
+    offsets : (S,) array
+        In mm, to the patient's right.
+
+    Returns
+    -------
+    low : (S,) int array
+        The first slice of each slab.
+    thick : int
+        Slices a slab.
+    centres : (S,) array
+        Where the slabs' middles really lie, in mm from ``middle``, to the patient's right.
+    """
+    axis, *_, across = _sagittal_axes(scan.affine)
+    step, count = scan.affine[:3, axis], scan.data.shape[axis]
+    towards = float(step @ across)  # mm to the right for each slice of the volume
+    thick = min(max(1, int(round(SLAB_MM / np.linalg.norm(step)))), count)
+    low = np.floor(middle + np.asarray(offsets) / towards - (thick - 1) / 2 + 0.5 + 1e-6)
+    low = np.clip(low, 0, count - thick).astype(int)
+    return low, thick, (low + (thick - 1) / 2 - middle) * towards
 
 
 def _means(data, axis, bounds):
@@ -244,7 +268,8 @@ def slab_offsets(scan):
     axis = _sagittal_axes(scan.affine)[0]
     width = scan.data.shape[axis] * np.linalg.norm(scan.affine[:3, axis])
     beside = int(np.clip((0.5 * width - 0.5 * SLAB_MM) / SLAB_MM, 0, MOST_SLABS_BESIDE))
-    return SLAB_MM * np.arange(-beside, beside + 1)
+    wanted = SLAB_MM * np.arange(-beside, beside + 1)
+    return np.unique(_slabs(scan, (scan.data.shape[axis] - 1) / 2, wanted)[2])
 
 
 def slabs_of(scan, resolution=1.0):

@@ -28,7 +28,7 @@ class Prepared:
         Images in a batch, over all processes, and batches in an epoch.
     val_samples : list of Sample
     digest : str or None
-        Of the tables of the prepared data, to tell them from others.
+        Of the prepared data, to tell them from others.
     spines : list of (points (N, 2) in mm, levels (N,))
         For the prior of the search.
     """
@@ -37,7 +37,7 @@ class Prepared:
         summary = load_summary(args.data)
         samples, self.val_samples = load_split(args.data, "train"), load_split(args.data, "val")
         self.levels, self.resolution, self.sigma = summary["levels"], summary["resolution"], summary["sigma"]
-        self.digest = digest_of(args.data)
+        self.digest = digest_of([*samples, *self.val_samples], len(samples), self.levels, self.resolution, self.sigma)
         if earlier and list(earlier["levels"]) == [*self.levels, SACRAL]:
             self.levels = [*self.levels, SACRAL]  # what nobody labels, and is learned no further
         wanted = max(len(samples), RECIPES[args.recipe]["least_slices"])

@@ -28,12 +28,13 @@ class SyntheticBatches:
         self.bank, self.batch_size, self.seed = bank, batch_size, seed
 
     def batch(self, epoch, step):
-        """Return images (B, 1, H, W), targets (B, C, H/4, W/4), weights (B, C) and numbers (B,)."""
+        """Return images (B, 1, H, W), targets (B, C, H/4, W/4), weights (B, C, 1, 1) and numbers (B,)."""
         state = np.random.SeedSequence([self.seed, epoch, step]).generate_state(1, np.uint64)[0]
         generator = torch.Generator(self.bank.maps.device).manual_seed(int(state >> 1))
         images, points, states = draw_images(self.bank, self.batch_size, generator)
         numbers = torch.arange(self.batch_size) + step * self.batch_size
-        return images, render_batch(points, states), (states[:, CHANNELS] != UNKNOWN).float(), numbers
+        known = (states[:, CHANNELS] != UNKNOWN).float()[..., None, None]
+        return images, render_batch(points, states), known, numbers
 
 
 def render_batch(points, states):

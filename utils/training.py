@@ -52,7 +52,7 @@ class TrainingSlices(Dataset):
         return self.samples[order[place]]
 
     def __getitem__(self, index):
-        """Return image (1, H, W), target (C, H/4, W/4), weight (C,) and the item's index."""
+        """Return image (1, H, W), target and weight (C, H/4, W/4), and the item's index."""
         sample = self.sample_of(index)
         if self.augment:
             rng = np.random.default_rng([self.seed, 2, self.epoch, index])
@@ -64,7 +64,10 @@ class TrainingSlices(Dataset):
         channels = [self.levels.index(level) for level in levels if level in self.levels]
         known = np.array([level in self.levels for level in levels], bool)
         target = render(points[known], channels, len(self.levels), CROP, self.sigma_mm, sample.spacing)
-        weight = (np.append(states, UNKNOWN)[self.levels] != UNKNOWN).astype(np.float32)  # nobody labels S1-S2
+        unknown = np.append(states, UNKNOWN)[self.levels] == UNKNOWN  # nobody labels S1-S2
+        weight = np.ones_like(target)
+        # Of a disc that was not labelled one thing is known: it does not lie where another one was.
+        weight[unknown] = target.max(0)
         return torch.from_numpy(image)[None], torch.from_numpy(target), torch.from_numpy(weight), index
 
 

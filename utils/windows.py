@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from utils.discs import LAST
-from utils.sample import OUTSIDE, PRESENT, likely_points
+from utils.sample import OUTSIDE, PRESENT, UNKNOWN, likely_points
 
 PLACES = ("neck", "chest", "loin")
 CHEST = range(9, 21)  # T1-T2 to T12-L1
@@ -58,7 +58,8 @@ def cut(sample, levels):
     bottom = rows[last] + beyond if last == LAST else 0.5 * (rows[last] + rows[last + 1])
     top, bottom = max(int(np.ceil(top)), 0), min(int(np.floor(bottom)) + 1, sample.image.shape[0])
     kept = np.isin(sample.levels, levels)
-    states = np.full_like(sample.states, OUTSIDE)
+    # What else is in view, such as the joint above C1, has lost its label with its place.
+    states = np.where((rows >= top) & (rows < bottom), UNKNOWN, OUTSIDE).astype(sample.states.dtype)
     states[levels] = PRESENT
     return replace(
         sample, image=sample.image[top:bottom], slabs=sample.slabs[:, top:bottom], levels=sample.levels[kept],
