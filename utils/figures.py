@@ -6,12 +6,14 @@ and Ito 2008).
 """
 
 import io
+import warnings
 from pathlib import Path
 
 import matplotlib
 
 matplotlib.use("Agg")
 matplotlib.rcParams["text.parse_math"] = False  # a name with dollars in it is no formula
+warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a name in another script is drawn as boxes
 
 import matplotlib.patheffects as effects  # noqa: E402
 import matplotlib.pyplot as plt  # noqa: E402

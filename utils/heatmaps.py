@@ -77,7 +77,7 @@ def candidates(heatmaps, most=8, floor=0.02):
     maps = np.nan_to_num(np.asarray(heatmaps, np.float32), nan=0.0, posinf=0.0, neginf=0.0)
     padded = np.pad(maps, ((0, 0), (1, 1), (1, 1)), constant_values=-1.0)
     centre = padded[:, 1:-1, 1:-1]
-    # Strictly above the neighbours that come before it in reading order: a plateau gives one candidate.
+    # Strictly above the neighbours that come before it in reading order: of two that are equal the first is taken.
     peak = centre >= floor
     for row in (-1, 0, 1):
         for column in (-1, 0, 1):
