@@ -143,7 +143,7 @@ def train_on_few(args):
     # no scan shows would be left to chance.
     starts = {
         "nothing": ([*alike, "--epochs", "30"], args.levels),
-        "shipped weights": (["--init", "--epochs", "10", "--lr", "3e-4"], LEVELS),
+        "shipped weights": (["--init", "--epochs", "10", "--lr", "1e-4"], LEVELS),
     }
     scores, rows = {}, {}
     for size in args.sizes:
