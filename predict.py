@@ -254,9 +254,11 @@ def summarise(args, work, asked, failed, before):
     if args.data:
         facts = {"Name": "Intervertebral disc labels", "BIDSVersion": "1.8.0", "DatasetType": "derivative"}
         save_json(args.out / "derivatives" / TOOL / "dataset_description.json", {**facts, "GeneratedBy": work.made_by})
-    before_writing = None
-    while before_writing != (now := Report(args.out).written()):  # others may label into the same folder meanwhile
-        before_writing, report = now, write_tables(args, work, asked, failed)
+    for _ in range(3):  # others may label into the same folder meanwhile; who goes on for longer writes them anew
+        written = Report(args.out).written()
+        report = write_tables(args, work, asked, failed)
+        if Report(args.out).written() == written:
+            break
     earlier = f" ({before} of them before, with the same weights)" if before else ""
     places = {work.texts_of(job)["place"] for job in asked if job.stem not in failed}
     own = [scan for scan in report.scans if scan["reason"] or scan["place"] in places]

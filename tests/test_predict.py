@@ -133,3 +133,19 @@ def test_two_scans_of_one_name_are_refused(tmp_path, monkeypatch):
         predict.main(["a/sub-1_T2w.nii.gz", "b/sub-1_T2w.nii.gz", "--weights", "spots", "--out", str(tmp_path)])
     with pytest.raises(predict.UserError, match="and not both"):
         predict.main(["--weights", "spots"])
+
+
+def test_a_scan_that_another_process_labels_meanwhile_is_in_the_tables(label, tmp_path, monkeypatch):
+    """The other one ends, tables and all, while this one writes them by what it had seen before."""
+    write, calls = predict.save_table, []
+
+    def write_late(path, rows):
+        calls.append(path.name)
+        if len(calls) == 1:
+            assert label(tmp_path / "other.nii.gz")[0] == 0
+        write(path, rows)
+
+    monkeypatch.setattr(predict, "save_table", write_late)
+    assert label(tmp_path / "own.nii.gz")[0] == 0
+    assert {row["scan"] for row in table(tmp_path / "out" / "scans.csv")} == {"other", "own"}
+    assert {row["scan"] for row in table(tmp_path / "out" / "discs.csv")} == {"other", "own"}
