@@ -4,6 +4,7 @@ A folder gets ``report.html`` and ``report_files/``; they work from disk, withou
 quality-control page of the Spinal Cord Toolbox (De Leener et al. 2017).
 """
 
+import contextlib
 import hashlib
 import html
 import io
@@ -67,7 +68,11 @@ class Report:
 
     def written(self):
         """Return the paths of all entries that the folder holds, with the time at which each was written."""
-        return {path: path.stat().st_mtime_ns for path in (self.folder / FILES).glob("*.json")}
+        times = {}
+        for path in (self.folder / FILES).glob("*.json"):
+            with contextlib.suppress(FileNotFoundError):  # it is made anew
+                times[path] = path.stat().st_mtime_ns
+        return times
 
     def recall(self):
         """Add all scans that the folder holds, of earlier runs and other processes too, in the order of their names.
