@@ -26,8 +26,8 @@ from utils.report import Report
 from utils.scan import MAX_VOXELS, ScanError, is_sagittal, label_volume, read_scan, slabs_of
 from utils.version import code_version
 
-DISC_COLUMNS = ("scan", "level", "name", "confidence", "i", "j", "k", "x_mm", "y_mm", "z_mm")
-SCAN_COLUMNS = ("scan", "discs", "lowest_confidence", "margin", "flags", "reason", "weights", "source")
+DISC_COLUMNS = ("scan", "level", "name", "confidence", "i", "j", "k", "x_mm", "y_mm", "z_mm", "place")
+SCAN_COLUMNS = ("scan", "discs", "lowest_confidence", "margin", "flags", "reason", "weights", "source", "place")
 
 
 def build_parser():
@@ -173,7 +173,7 @@ class Labelling:
         return {
             "place": job.stem.relative_to(self.report.folder).as_posix(), "name": job.stem.name,
             "person": next((part for part in parts if part.startswith("sub-")), ""), "contrast": parts[-1],
-            "source": str(job.image.parent), "weights": self.weights,
+            "source": str(job.image.parent.resolve()), "weights": self.weights,
         }  # fmt: skip
 
 
@@ -181,7 +181,11 @@ def disc_rows(folder, scan):
     """Return the rows of `discs.csv` of a scan that the report has; None if its labels were taken away since."""
     try:
         discs = json.loads(Job(None, folder / scan["place"]).sidecar.read_text())["Discs"]
-        return [[scan["name"], d["level"], d["name"], d["confidence"], *d["voxel"], *d["world_mm"]] for d in discs]
+        places = [[*d["voxel"], *d["world_mm"], scan["place"]] for d in discs]
+        return [
+            [scan["name"], d["level"], d["name"], d["confidence"], *where]
+            for d, where in zip(discs, places, strict=True)
+        ]
     except (OSError, ValueError, LookupError, TypeError):
         return None
 
@@ -190,7 +194,7 @@ def scan_row(scan):
     """Return the row of `scans.csv` of a scan that the report has."""
     return [
         scan["name"], scan["n_discs"], scan["lowest_confidence"], scan["margin"], ", ".join(scan["flags"]),
-        scan["reason"], scan["weights"], scan["source"],
+        scan["reason"], scan["weights"], scan["source"], scan["place"],
     ]  # fmt: skip
 
 
@@ -224,15 +228,14 @@ def main(argv=None):
 def write_tables(args, work, asked, failed):
     """Write the tables and the page of all scans that the folder holds; returns the report."""
     report = Report(args.out)
-    texts = {job.stem: work.texts_of(job) for job in asked}
-    for stem, reason in failed.items():
-        report.add_failed(texts[stem], reason)
+    for job in asked:
+        if job.stem in failed:
+            report.add_failed(work.texts_of(job), failed[job.stem])
     report.recall()
     told = [(scan, [] if scan["reason"] else disc_rows(args.out, scan)) for scan in report.scans]
     told = [(scan, rows) for scan, rows in told if rows is not None]
     report.scans, rows = [scan for scan, _ in told], [row for _, rows in told for row in rows]
-    there = {scan["place"] for scan in report.scans if not scan["reason"]}
-    if any(told["place"] not in there for stem, told in texts.items() if stem not in failed):
+    if not all(job.sidecar.exists() for job in asked if job.stem not in failed):
         raise UserError(f"{args.out} was removed or emptied while it was in use: run it again")
     save_table(args.out / "discs.csv", [DISC_COLUMNS, *rows])
     save_table(args.out / "scans.csv", [SCAN_COLUMNS, *map(scan_row, report.scans)])

@@ -7,6 +7,7 @@ import argparse
 import itertools
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -55,25 +56,25 @@ NETWORKS = {
 def build_parser():
     """Return the parser of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=Help)
-    kinds = parser.add_subparsers(dest="kind", required=True)
-    folds = kinds.add_parser("folds", help="cross-validation over persons: every disc is scored once")
+    add = partial(parser.add_subparsers(dest="kind", required=True).add_parser, formatter_class=Help)
+    folds = add("folds", help="cross-validation over persons: every disc is scored once")
     folds.add_argument("--data", type=Path, required=True, help="a tree laid out like spine-generic")
     folds.add_argument("--folds", type=Path, required=True, help="JSON file: a list of lists of persons")
     folds.add_argument("--levels", type=parse_levels, default=LEVELS, help="discs to score")
     folds.add_argument("--learn", type=parse_levels, help="discs to learn (default: all)")
     folds.add_argument("--by", default="contrast", help="group scans by this column")
-    few = kinds.add_parser("few", help="what a few labelled scans bring, from shipped weights and from nothing")
+    few = add("few", help="what a few labelled scans bring, from shipped weights and from nothing")
     few.add_argument("--data", type=Path, required=True, help="a tree laid out like spine-generic")
     few.add_argument("--split-file", type=Path, required=True, help="its split, by person")
     few.add_argument("--levels", type=parse_levels, default=LEVELS, help="discs to score")
     few.add_argument("--sizes", type=int, nargs="+", default=[5, 10, 29], help="people to train on")
-    networks = kinds.add_parser("networks", help="equal small trainings of all networks, with and without the search")
+    networks = add("networks", help="equal small trainings of all networks, with and without the search")
     networks.add_argument("--data", type=Path, required=True, help="a prepared data set")
     networks.add_argument("--seeds", type=int, default=3, help="trainings of each")
-    lateral = kinds.add_parser("lateral", help="errors in space on synthetic people with scoliosis, off the centre")
+    lateral = add("lateral", help="errors in space on synthetic people with scoliosis, off the centre")
     lateral.add_argument("--weights", type=Path, required=True, help="a run's folder")
     lateral.add_argument("--people", type=int, default=20, help="with two scans each")
-    strange = kinds.add_parser("strange", help="what is found where there is no spine, or none as it should be")
+    strange = add("strange", help="what is found where there is no spine, or none as it should be")
     strange.add_argument("--data", type=Path, required=True, help="a tree laid out like spine-generic")
     strange.add_argument("--split-file", type=Path, required=True, help="its split; scans of train and val are taken")
     strange.add_argument("--weights", type=Path, default=SHIPPED, help="a run's folder, or a checkpoint file")

@@ -53,7 +53,8 @@ def test_both_namings_sessions_and_acquisitions_are_found_and_nothing_else(tmp_p
     add_scan(tmp_path, "sub-2_ses-a_T2w", session="ses-a")
     add_scan(tmp_path, "sub-3_T2star")
     add_scan(tmp_path, "sub-5_ce-gad_chunk-1_part-mag_T1w")
-    add_scan(tmp_path, "sub-5_part-phase_T1w")
+    for made in ("part-phase", "desc-x", "label-SC", "space-a"):
+        add_scan(tmp_path, f"sub-5_{made}_T1w")
     add_scan(tmp_path, "sub-4_T2w", ending="label-discs_desc-warp_dlabel")
     add_scan(tmp_path / "sourcedata", "sub-1_T1w")
     found = {scan.name: (scan.person, scan.contrast, scan.label is not None) for scan in find_scans(tmp_path)}

@@ -120,11 +120,11 @@ def test_what_others_write_to_the_folder_meanwhile_stays_and_is_on_the_page(tmp_
         report.write("A", [], [])
     assert [scan["place"] for scan in page_data(tmp_path)["scans"]] == ["a", "b"]
     assert one.holds({**TEXTS, "place": "a"}) and not one.holds({**TEXTS, "place": "c"})
-    # One that cannot be labelled now is on the page as that, and not a second time as it was labelled before.
+    # One that cannot be labelled now is on the page as that, beside what it was labelled before.
     again = Report(tmp_path)
     again.add_failed({**TEXTS, "place": "b", "name": "b"}, "it is gone")
     again.recall()
-    assert [(scan["place"], scan["reason"]) for scan in again.scans] == [("a", ""), ("b", "it is gone")]
+    assert [(scan["place"], scan["reason"]) for scan in again.scans] == [("a", ""), ("b", ""), ("b", "it is gone")]
 
 
 def test_tidying_leaves_what_the_page_shows(tmp_path):

@@ -19,10 +19,7 @@ from utils.scan import Scan, sagittal, slab_offsets
     ("voxels", "width", "expected"),
     # Slabs of 6 mm have to lie within the volume, and no more than five on either side.
     # They are made of whole slices: of 5 of 4 mm two make a slab, and the middle one lies 2 mm beside.
-    [
-        (192, 1.0, range(-30, 31, 6)), (1, 4.0, [0]), (5, 4.0, [-6, 2, 6]),
-        (15, 5.0, [-30, -25, -20, -10, -5, 0, 5, 10, 20, 25, 30]),
-    ],
+    [(192, 1.0, range(-30, 31, 6)), (1, 4.0, [0]), (5, 4.0, [-6, 2]), (15, 5.0, range(-25, 26, 5)), (3, 1.0, [0])],
 )
 @pytest.mark.parametrize("side", [1, -1])
 def test_slabs_lie_within_the_volume(voxels, width, expected, side):
@@ -43,7 +40,8 @@ def test_each_slab_shows_its_own_part_of_the_volume(codes, count, width):
     scan = Scan(Path("scan"), np.asarray(image.dataobj), image.affine)
     slabs, plane = sagittal(scan, 1.0, offsets=slab_offsets(scan))
     np.testing.assert_allclose(slabs[:, 15, 10], slab_offsets(scan), atol=1e-4)
-    assert (np.diff(slab_offsets(scan)) > 0).all()  # none is shown twice
+    # No slice is left out between them, or shown twice.
+    np.testing.assert_allclose(np.diff(slab_offsets(scan)), min(max(1, round(6 / width)), count) * width)
     assert np.abs(slab_offsets(scan)).min() <= 0.5 * width + 1e-9
     np.testing.assert_allclose(plane.to_world([[3, 4]], 12.0)[0, 0] - plane.to_world([[3, 4]])[0, 0], 12.0)
 

@@ -11,8 +11,9 @@ from utils.files import UserError
 # Releases since 2025 have the first name, those before the second. Labels called desc-warp were carried
 # over from another contrast by registration, not set by hand: they match neither.
 LABEL_ENDINGS = ("label-discs_dlabel", "labels-disc-manual")
-# Any entity may stand between person and contrast; phases and the like are no pictures of anatomy.
-NAMES = re.compile(r"(sub-[^_]+)(?:_(?!part-(?:phase|real|imag))[a-z]+-[^_]+)*_([A-Za-z0-9]+)\.nii(?:\.gz)?$")
+# Any entity may stand between person and contrast, but for those of phases and of what was made from a scan.
+NO_SCAN = "part-(?:phase|real|imag)|desc-|label-|space-"
+NAMES = re.compile(rf"(sub-[^_]+)(?:_(?!{NO_SCAN})[a-z]+-[^_]+)*_([A-Za-z0-9]+)\.nii(?:\.gz)?$")
 
 
 @dataclass

@@ -47,8 +47,10 @@ class Job:
 
     @property
     def source(self):
-        """Path of the scan as seen from the sidecar, so that both can move together."""
-        return Path(os.path.relpath(self.image, self.stem.parent)).as_posix()
+        """Path of the scan as seen from the sidecar, so that both can move together, however it was typed."""
+        # What the scan itself may be a link to, as in git-annex, is not its place.
+        image = self.image.parent.resolve() / self.image.name
+        return Path(os.path.relpath(image, self.stem.parent.resolve())).as_posix()
 
     def check_free(self):
         """See to it that no labels are replaced but this tool's own, of this scan, that nobody corrected.
@@ -68,7 +70,7 @@ class Job:
             return []
         try:
             told = json.loads(self.sidecar.read_text())
-            ours = told["GeneratedBy"][0]["Name"] == TOOL and set(held) <= set(told.get("LabelDigests", held))
+            ours = told["GeneratedBy"][0]["Name"] == TOOL and set(held) <= set(told["LabelDigests"])
             (source,) = told["Sources"]
         except (OSError, ValueError, LookupError, TypeError):
             ours = False

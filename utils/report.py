@@ -25,7 +25,7 @@ from utils.metrics import NEAR_MM
 TEMPLATES = Path(__file__).parent / "templates"
 FILES = "report_files"
 LOW = 0.5  # a confidence below it is flagged
-LOW_MEDIAN = 0.8  # so is a scan whose median is below this: all of 32 real ones upside down, 3 of them the right way up
+LOW_MEDIAN = 0.8  # so is a scan whose median is below this, as most are that were turned
 CLOSE = 2.0  # so is a chain whose margin to the shifted one is below this
 NAME_GAP = 0.036  # of a slice's height, between names
 PARTS = ("report.css", "scan.js", "report.js")
@@ -75,16 +75,9 @@ class Report:
         return times
 
     def recall(self):
-        """Add all scans that the folder holds, of earlier runs and other processes too, in the order of their names.
-
-        Those that were added before, as failed, are not added again.
-        """
-        known = {(scan["place"], scan["source"]) for scan in self.scans}
-        for path in self.written():
-            entry = _entry(path)
-            if entry and (entry["place"], entry["source"]) not in known:
-                self.scans.append(entry)
-        self.scans.sort(key=lambda scan: (scan["name"], scan["place"]))
+        """Add all scans that the folder holds, of earlier runs and other processes too, in the order of their names."""
+        self.scans += [entry for entry in map(_entry, self.written()) if entry]
+        self.scans.sort(key=lambda scan: (scan["name"], scan["place"], scan["reason"]))
 
     def add(self, scan, image, prediction, spacing, case=None, rows=(), remarks=()):
         """Add a scan.

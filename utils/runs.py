@@ -1,5 +1,6 @@
 """The folder of a training: ``last.pt`` to go on from, the one before it, ``best.pt`` to use, and the log."""
 
+import contextlib
 import json
 import os
 import sys
@@ -104,7 +105,8 @@ def go_on(out, checkpoint, state, network, average, optimizer, scheduler):
             "alike"
         )
     if checkpoint.pop("file") == BEFORE and ranks.rank() == 0:
-        (out / LAST).unlink(missing_ok=True)  # or, damaged, it would take the place of the one that is whole
+        with contextlib.suppress(FileNotFoundError):  # or it would take the place of the one that is whole
+            os.replace(out / LAST, out / "damaged.pt")
     weights = checkpoint.pop("state_dict")
     if average:
         average.module.load_state_dict(weights)

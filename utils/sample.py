@@ -233,8 +233,8 @@ def digest_of(samples, *settings):
     sha = hashlib.sha256(repr(settings).encode())
     for sample in samples:
         sha.update(sample.name.encode("utf-8", "surrogateescape"))
-        for part in (sample.image, sample.points, sample.levels, sample.states, sample.across, sample.offsets):
-            sha.update(np.ascontiguousarray(part).tobytes())
+        for part in (sample.points, sample.levels, sample.states, sample.across, sample.image, sample.slabs):
+            sha.update(np.ascontiguousarray(part))
     return sha.hexdigest()
 
 

@@ -28,7 +28,7 @@ FIELDS = {348: (("f", 108), ("3f", 80), ("h", 254)), 540: (("q", 168), ("3d", 11
 LARGEST_MM = 3000.0  # no person is longer
 NEAR_INTEGER = 0.05
 ONE_DISC_MM = 3.0
-MOST_SLABS_BESIDE = 5  # on either side of the middle one: a spine lies within 30 mm of it
+MOST_SLABS_BESIDE = 5  # on either side of the middle one: a spine lies within some 30 mm of it
 
 
 class ScanError(ValueError):
@@ -178,7 +178,7 @@ def sagittal(scan, resolution=1.0, through=None, offsets=(0.0,)):
     through : (N, 3) array, optional
         World points in mm that the middle slab passes through on average; the volume's middle by default.
     offsets : sequence of float
-        Distances in mm of the slabs from the middle one, to the patient's right.
+        Distances in mm of the slabs from there, to the patient's right.
 
     Returns
     -------
@@ -207,7 +207,10 @@ def sagittal(scan, resolution=1.0, through=None, offsets=(0.0,)):
     turn = np.stack([(inverse[:3, :3] @ vector)[[first, second]] for vector in (plane.down, plane.back)], 1)
     # Shrinking without a blur would alias.
     blur = [max(0.0, 0.4 * (resolution / sizes[k] - 1)) for k in (first, second)]
-    low, thick, _ = _slabs(scan, middle[axis], offsets)
+    # The whole slices that come nearest to the offsets.
+    _, towards, thick = _slices(scan)
+    low = np.floor(middle[axis] + np.asarray(offsets) / towards - (thick - 1) / 2 + 0.5 + 1e-6)
+    low = np.clip(low, 0, scan.data.shape[axis] - thick).astype(int)
     images = []
     for slab in _means(scan.data, axis, [(first, first + thick) for first in low]):
         if any(blur):
@@ -216,33 +219,12 @@ def sagittal(scan, resolution=1.0, through=None, offsets=(0.0,)):
     return np.stack(images), plane
 
 
-def _slabs(scan, middle, offsets):
-    """Return which slices make up slabs that lie as near to offsets as slices can.
-
-    Parameters
-    ----------
-    scan : Scan
-    middle : float
-        Where the offsets begin, in slices of the volume.
-    offsets : (S,) array
-        In mm, to the patient's right.
-
-    Returns
-    -------
-    low : (S,) int array
-        The first slice of each slab.
-    thick : int
-        Slices a slab.
-    centres : (S,) array
-        Where the slabs' middles really lie, in mm from ``middle``, to the patient's right.
-    """
+def _slices(scan):
+    """Return the axis across a scan's slices, the mm to the patient's right from one to the next, and slices a slab."""
     axis, *_, across = _sagittal_axes(scan.affine)
-    step, count = scan.affine[:3, axis], scan.data.shape[axis]
-    towards = float(step @ across)  # mm to the right for each slice of the volume
-    thick = min(max(1, int(round(SLAB_MM / np.linalg.norm(step)))), count)
-    low = np.floor(middle + np.asarray(offsets) / towards - (thick - 1) / 2 + 0.5 + 1e-6)
-    low = np.clip(low, 0, count - thick).astype(int)
-    return low, thick, (low + (thick - 1) / 2 - middle) * towards
+    step = scan.affine[:3, axis]
+    thick = max(1, round(SLAB_MM / np.linalg.norm(step)))
+    return axis, float(step @ across), min(thick, scan.data.shape[axis])
 
 
 def _means(data, axis, bounds):
@@ -264,12 +246,16 @@ def is_sagittal(scan):
 
 
 def slab_offsets(scan):
-    """Return distances (S,) in mm from the volume's middle, ascending, of slabs that lie side by side within it."""
-    axis = _sagittal_axes(scan.affine)[0]
-    width = scan.data.shape[axis] * np.linalg.norm(scan.affine[:3, axis])
-    beside = int(np.clip((0.5 * width - 0.5 * SLAB_MM) / SLAB_MM, 0, MOST_SLABS_BESIDE))
-    wanted = SLAB_MM * np.arange(-beside, beside + 1)
-    return np.unique(_slabs(scan, (scan.data.shape[axis] - 1) / 2, wanted)[2])
+    """Return distances (S,) in mm from the volume's middle, ascending, of slabs that lie side by side within it.
+
+    They are made of whole slices, as many as come nearest to 6 mm, and leave none out between them; so the one in the
+    middle may lie half a slice beside it.
+    """
+    axis, towards, thick = _slices(scan)
+    count = scan.data.shape[axis]
+    low = (count - thick + 1) // 2 + thick * np.arange(-MOST_SLABS_BESIDE, MOST_SLABS_BESIDE + 1)
+    low = low[(low >= 0) & (low <= count - thick)]
+    return np.sort((low + (thick - 1) / 2 - (count - 1) / 2) * towards)
 
 
 def slabs_of(scan, resolution=1.0):
@@ -288,7 +274,7 @@ def slabs_of(scan, resolution=1.0):
     offsets : (S,) array
         Distances in mm from the volume's middle, to the patient's right.
     plane : Plane
-        Of the slab in the middle.
+        Of the volume's middle, where the offsets begin.
     """
     offsets = slab_offsets(scan)
     images, plane = sagittal(scan, resolution, offsets=offsets)

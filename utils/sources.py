@@ -39,7 +39,7 @@ class Prepared:
         self.levels, self.resolution, self.sigma = summary["levels"], summary["resolution"], summary["sigma"]
         self.digest = digest_of([*samples, *self.val_samples], len(samples), self.levels, self.resolution, self.sigma)
         if earlier and list(earlier["levels"]) == [*self.levels, SACRAL]:
-            self.levels = [*self.levels, SACRAL]  # what nobody labels, and is learned no further
+            self.levels = [*self.levels, SACRAL]  # what nobody labels: only where it cannot lie is learned
         wanted = max(len(samples), RECIPES[args.recipe]["least_slices"])
         self.batch_size, self.steps = batch_size, -(-wanted // batch_size)
         length = self.steps * batch_size  # all batches are full
