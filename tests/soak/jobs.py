@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import importlib
+import json
 import multiprocessing
 import resource
 import sys
@@ -116,7 +117,7 @@ def whole(script, home, out):
 
 
 def end_state(script, out):
-    """Return what a script leaves: {file: digest of its bytes}; of checkpoints all but the times."""
+    """Return what a script leaves: {file: digest}; checkpoints without their times, sidecars as they are."""
     assert not list(out.rglob(".part-*"))
     found = {}
     for path in sorted(path for path in out.rglob("*") if path.is_file()):
@@ -126,6 +127,9 @@ def end_state(script, out):
             log = [{k: v for k, v in line.items() if k not in ("seconds", "images_per_s")} for line in content["log"]]
             args = {k: v for k, v in content["args"].items() if k not in ("resume", "out")}
             found[key] = digest_of({**content, "log": log, "args": args})
+        elif key.endswith("_dlabel.json"):  # it names its scan as seen from here
+            told = json.loads(path.read_text())
+            found[key] = {**told, "Sources": [(path.parent / source).resolve() for source in told["Sources"]]}
         elif script != "train" or path.suffix == ".gif":
             found[key] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found
