@@ -18,7 +18,7 @@ from tqdm import tqdm
 from utils.bids import find_scans, participants, read_names
 from utils.discs import LEVELS, name, parse_levels
 from utils.figures import preview
-from utils.files import UserError, replace_file, run, save_json, save_table, sweep
+from utils.files import UserError, run, save_bytes, save_json, save_table, sweep
 from utils.flags import Help, whole_number
 from utils.heatmaps import render
 from utils.pool import processes
@@ -347,8 +347,7 @@ def write(args, rows, listed):
             sheet.unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # a table that is not there, or that was told when it could not be read
         table = (args.data / "participants.tsv").read_bytes()
-        with replace_file(args.out / "participants.tsv") as copy:
-            copy.write_bytes(table)
+        save_bytes(args.out / "participants.tsv", table)
     save_table(args.out / "samples.tsv", cells_of(rows, SAMPLE_COLUMNS), "\t")
     save_json(args.out / "summary.json", summary)
     print_counts(summary)

@@ -20,7 +20,7 @@ import torch
 
 from models import build_model
 from utils.discs import LEVELS
-from utils.files import UserError, replace_file
+from utils.files import UserError, save_bytes
 from utils.released import import_released
 
 FORMAT = 2
@@ -37,8 +37,7 @@ def save_checkpoint(path, checkpoint):
     # By way of memory: torch tells a full disk by an error of its own, and puts the file's name into the file.
     content = io.BytesIO()
     torch.save({**checkpoint, "digest": digest_of(checkpoint)}, content)
-    with replace_file(path) as temporary:
-        temporary.write_bytes(content.getbuffer())
+    save_bytes(path, content.getbuffer())
 
 
 def digest_of(checkpoint):

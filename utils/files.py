@@ -151,8 +151,7 @@ def save_npz(path, uncompressed=(), **arrays):
             np.lib.format.write_array(buffer, np.asarray(array), allow_pickle=False)
             kind = zipfile.ZIP_STORED if key in uncompressed else zipfile.ZIP_DEFLATED
             archive.writestr(zipfile.ZipInfo(f"{key}.npy"), buffer.getvalue(), kind)
-    with replace_file(path) as temporary:
-        temporary.write_bytes(content.getbuffer())
+    save_bytes(path, content.getbuffer())
 
 
 def run(main):

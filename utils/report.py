@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from utils.discs import name, region
-from utils.files import replace_file, save_json, save_text
+from utils.files import replace_file, save_bytes, save_json, save_text
 from utils.marks import colour, spread, standing_out
 from utils.metrics import NEAR_MM
 
@@ -185,8 +185,7 @@ class Report:
         colours[..., 3] = np.round(220 * values)
         buffer = io.BytesIO()
         Image.fromarray(colours).quantize(64, Image.Quantize.FASTOCTREE).save(buffer, "PNG", optimize=True)
-        with replace_file(self.folder / name) as temporary:
-            temporary.write_bytes(buffer.getvalue())
+        save_bytes(self.folder / name, buffer.getvalue())
         return name
 
 
