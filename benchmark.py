@@ -15,10 +15,10 @@ import torch
 
 from speed import network, published, scans, search, until
 from speed.timing import HEAD
-from utils.device import choose_device, has_fast_bfloat16, keep_memory
-from utils.files import UserError, run, save_json
-from utils.flags import Help
-from utils.recipes import RECIPES
+from utils.system.device import choose_device, has_fast_bfloat16, keep_memory
+from utils.system.files import UserError, run, save_json
+from utils.system.flags import Help
+from utils.training.recipes import RECIPES
 
 SHAPE = {"stacks": 2, "blocks": 1}
 

@@ -8,20 +8,18 @@ from pathlib import Path
 
 import numpy as np
 
-from utils.bids import participants
-from utils.charts import confusion_matrix, cumulative, error_by_group, error_by_level, reliability_diagram
-from utils.checkpoint import SHIPPED
-from utils.device import choose_device
 from utils.discs import name, parse_levels
-from utils.figures import also_pdf, attention_rows, dark_panels, save, truth_and_prediction
-from utils.files import UserError, run, save_json, save_table, save_text, sweep
-from utils.flags import Help
-from utils.intervals import differences, intervals
-from utils.labeller import load_labeller
-from utils.metrics import Case, compare, confusion, id_verse, labelled_scores, published_scores, shifted_scans
-from utils.report import Report
-from utils.sample import load_split, load_summary, load_table
-from utils.tables import (
+from utils.evaluation.intervals import differences, intervals
+from utils.evaluation.metrics import (
+    Case,
+    compare,
+    confusion,
+    id_verse,
+    labelled_scores,
+    published_scores,
+    shifted_scans,
+)
+from utils.evaluation.tables import (
     comparison_table,
     disc_rows,
     interval_line,
@@ -31,8 +29,18 @@ from utils.tables import (
     read_discs_csv,
     windows_table,
 )
-from utils.version import code_version
-from utils.windows import PLACES, windows_of
+from utils.evaluation.windows import PLACES, windows_of
+from utils.inference.checkpoint import SHIPPED
+from utils.inference.labeller import load_labeller
+from utils.report.charts import confusion_matrix, cumulative, error_by_group, error_by_level, reliability_diagram
+from utils.report.figures import also_pdf, attention_rows, dark_panels, save, truth_and_prediction
+from utils.report.report import Report
+from utils.scans.bids import participants
+from utils.scans.sample import load_split, load_summary, load_table
+from utils.system.device import choose_device
+from utils.system.files import UserError, run, save_json, save_table, save_text, sweep
+from utils.system.flags import Help
+from utils.system.version import code_version
 
 A_SHEET = 8  # scans on a sheet of overlays
 WORST = 8
@@ -72,7 +80,7 @@ def build_parser():
     )
     parser.add_argument(
         "--windows", type=int, nargs="+", default=[], metavar="DISCS",
-        help="also score scans cut to so many discs at the neck, the chest and the loin",
+        help="also score scans cut to so many discs of the cervical, the thoracic and the lumbar spine",
     )  # fmt: skip
     parser.add_argument("--pdf", action="store_true", help="write every figure as a vector PDF too")
     parser.add_argument(
@@ -122,7 +130,7 @@ def groups_of(data, samples, column):
     """
     rows = {row["name"]: row for row in load_table(data)}
     people = participants(data)
-    groups = {s.name: rows[s.name].get(column) or people.get(s.person, {}).get(column) for s in samples}
+    groups = {s.name: rows[s.name].get(column) or people.get(s.subject, {}).get(column) for s in samples}
     if not any(groups.values()):
         raise UserError(
             f"neither samples.tsv nor participants.tsv of {data} has a column {column!r}: give another --by"
@@ -137,12 +145,12 @@ def score(cases, levels, protocol, spacing):
         return {**scores, "without_leak": published_scores(cases, levels, spacing, leak=False)}
     rows = [row for case in cases for row in compare(case, levels)]
     hits, total = id_verse(cases, levels)
-    limits = intervals((row.case.person, row.outcome, row.error) for row in rows)
+    limits = intervals((row.case.subject, row.outcome, row.error) for row in rows)
     verse = {"id_verse": hits / total if total else float("nan"), "id_verse_n": total}
     return {
         **labelled_scores(rows),
         **verse,
-        "n_persons": len({case.person for case in cases}),
+        "n_subjects": len({case.subject for case in cases}),
         "interval_95": limits,
         "shifted_scans": shifted_scans(cases, levels),
     }
@@ -154,7 +162,7 @@ def by_level(cases, levels, protocol, spacing):
 
 
 def compare_runs(first, second):
-    """Print how two runs differ on the same persons, with 95 % intervals."""
+    """Print how two runs differ on the same subjects, with 95 % intervals."""
     (one, discs), (two, others) = read_discs_csv(first), read_discs_csv(second)
     if discs != others:
         raise UserError(
@@ -286,7 +294,7 @@ def write_report(args, out, metrics, cases, samples, predictions, rows):
     shifted = shifted_scans(cases, levels)
     for case, sample, prediction in zip(cases, samples, predictions, strict=True):
         texts = {
-            "place": case.name, "name": case.name, "person": case.person, "contrast": case.contrast,
+            "place": case.name, "name": case.name, "subject": case.subject, "contrast": case.contrast,
             "source": case.source, "weights": weights,
         }  # fmt: skip
         image = sample.slabs[prediction.slab].astype(np.float32)

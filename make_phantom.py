@@ -1,7 +1,7 @@
 """Make synthetic people: T1w and T2w volumes with disc labels, laid out exactly like spine-generic.
 
 Anatomy, posture, field of view, voxel size, orientation, tilt of the box, shading and noise vary from
-person to person. Every other script runs on them unchanged.
+subject to subject. Every other script runs on them unchanged.
 """
 
 import argparse
@@ -13,11 +13,11 @@ import numpy as np
 from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 from tqdm import tqdm
 
-from utils.files import UserError, replace_file, run, save_json, save_table
-from utils.flags import Help, whole_number
-from utils.phantom import draw_anatomy
-from utils.pool import processes
-from utils.synthesis import choose_field_of_view, draw_volume
+from utils.synthesis.anatomy import generate_anatomy
+from utils.synthesis.volumes import choose_field_of_view, generate_volume
+from utils.system.files import UserError, replace_file, run, save_json, save_table
+from utils.system.flags import Help, whole_number
+from utils.system.pool import processes
 
 NAME = "Synthetic spines, laid out like spine-generic"
 CONTRASTS = ("T1w", "T2w")
@@ -53,8 +53,8 @@ def save_volume(path, data, affine, orientation):
         nibabel.save(image, temporary)
 
 
-def make_person(index, out, seed):
-    """Make one person's scans and labels.
+def make_subject(index, out, seed):
+    """Make one subject's scans and labels.
 
     Parameters
     ----------
@@ -66,29 +66,29 @@ def make_person(index, out, seed):
     Returns
     -------
     dict
-        The person's row of participants.tsv.
+        The subject's row of participants.tsv.
     """
     rng = np.random.default_rng([seed, index])
-    person = f"sub-phantom{index:03d}"
-    anatomy = draw_anatomy(rng)
+    subject = f"sub-phantom{index:03d}"
+    anatomy = generate_anatomy(rng)
     field = choose_field_of_view(rng, anatomy)
     for contrast in CONTRASTS:
         seen = field[0] + rng.normal(0, 4), field[1] + rng.normal(0, 4)
         turn = rng.uniform(-15, 15, 3) * (0.5, 0.3, 0.3) if rng.random() < 0.4 else rng.uniform(-2, 2, 3)
-        volume = draw_volume(rng, anatomy, contrast, seen, voxel_size(rng, contrast), turn)
+        volume = generate_volume(rng, anatomy, contrast, seen, voxel_size(rng, contrast), turn)
         orientation = rng.choice(ORIENTATIONS, p=[0.5, 0.1, 0.1, 0.1, 0.1, 0.1])
         labels = np.zeros(volume.data.shape, np.uint8)
         labels[tuple(volume.voxels.T)] = volume.levels
-        image = Path(out) / person / "anat" / f"{person}_{contrast}.nii.gz"
+        image = Path(out) / subject / "anat" / f"{subject}_{contrast}.nii.gz"
         label = (
-            Path(out) / "derivatives" / "labels" / person / "anat" / f"{person}_{contrast}_label-discs_dlabel.nii.gz"
+            Path(out) / "derivatives" / "labels" / subject / "anat" / f"{subject}_{contrast}_label-discs_dlabel.nii.gz"
         )
         save_volume(image, np.round(volume.data).astype(np.int16), volume.affine, orientation)
         save_volume(label, labels, volume.affine, orientation)
     length = np.linalg.norm(np.diff(anatomy.points[1:], axis=0), axis=1).sum()
-    height = round(float(length / 0.36 / 10))  # the spine from C1 to S1 is about 36 % of a person's height
+    height = round(float(length / 0.36 / 10))  # the spine from C1 to S1 is about 36 % of a subject's height
     return {
-        "participant_id": person, "sex": rng.choice(["F", "M"]), "age": rng.integers(19, 57), "height": height,
+        "participant_id": subject, "sex": rng.choice(["F", "M"]), "age": rng.integers(19, 57), "height": height,
         "weight": round(float(rng.normal(22.5, 2.5) * (height / 100) ** 2)), "institution_id": "phantom",
         "pathology": "HC",
     }  # fmt: skip
@@ -103,13 +103,13 @@ def main(argv=None):
         raise UserError(f"--jobs {args.jobs}: give 1 or more")
     if args.out.exists() and any(args.out.iterdir()):
         raise UserError(f"{args.out} is not empty: give a new folder with --out")
-    make = partial(make_person, out=args.out, seed=args.seed)
+    make = partial(make_subject, out=args.out, seed=args.seed)
     people = range(1, args.subjects + 1)
     if args.jobs == 1:
-        rows = [make(index) for index in tqdm(people, unit="person")]
+        rows = [make(index) for index in tqdm(people, unit="subject")]
     else:
         with processes(args.jobs) as pool:
-            rows = list(tqdm(pool.map(make, people), total=args.subjects, unit="person"))
+            rows = list(tqdm(pool.map(make, people), total=args.subjects, unit="subject"))
     save_table(args.out / "participants.tsv", [COLUMNS, *(list(row.values()) for row in rows)], "\t")
     save_json(args.out / "dataset_description.json", {"Name": NAME, "BIDSVersion": "1.8.0", "DatasetType": "raw"})
     print(f"{args.subjects} people, {2 * args.subjects} scans with labels, in {args.out}")

@@ -12,19 +12,21 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from utils import ranks
-from utils.bids import find_scans, read_names
-from utils.checkpoint import SHIPPED
-from utils.device import keep_memory
 from utils.discs import name
-from utils.files import UserError, run, save_bytes, save_json, save_table, sweep
-from utils.flags import Help
-from utils.labelled import TOOL, Job, digest
-from utils.labeller import load_labeller
-from utils.overlap import leave_a_core, overlapped
-from utils.report import Report
-from utils.scan import MAX_VOXELS, ScanError, is_sagittal, label_volume, read_scan, slabs_of
-from utils.version import code_version
+from utils.inference.checkpoint import SHIPPED
+from utils.inference.labeller import load_labeller
+from utils.report.report import Report
+from utils.scans.bids import find_scans, read_names
+from utils.scans.labels import label_volume
+from utils.scans.nifti import MAX_VOXELS, ScanError, read_scan
+from utils.scans.outputs import TOOL, Job, digest
+from utils.scans.sagittal import is_sagittal, slabs_of
+from utils.system import ranks
+from utils.system.device import keep_memory
+from utils.system.files import UserError, run, save_bytes, save_json, save_table, sweep
+from utils.system.flags import Help
+from utils.system.stages import leave_a_core, overlapped
+from utils.system.version import code_version
 
 DISC_COLUMNS = ("scan", "level", "name", "confidence", "i", "j", "k", "x_mm", "y_mm", "z_mm", "place")
 SCAN_COLUMNS = ("scan", "discs", "lowest_confidence", "margin", "flags", "reason", "weights", "source", "place")
@@ -88,8 +90,8 @@ class Labelling:
 
     Parameters
     ----------
-    labeller : utils.labeller.Labeller
-    report : utils.report.Report
+    labeller : utils.inference.labeller.Labeller
+    report : utils.report.report.Report
     max_voxels : int
     """
 
@@ -139,7 +141,7 @@ class Labelling:
             If its labels would replace those of others, or a file cannot be written.
         """
         # Matplotlib takes a fifth of the start: it is loaded while the next scan is computed.
-        from utils.figures import prediction_picture
+        from utils.report.figures import prediction_picture
 
         scan, plane, slabs, found = result
         before, texts = job.check_free(), self.texts_of(job)
@@ -172,7 +174,7 @@ class Labelling:
         parts = job.stem.name.split("_")
         return {
             "place": job.stem.relative_to(self.report.folder).as_posix(), "name": job.stem.name,
-            "person": next((part for part in parts if part.startswith("sub-")), ""), "contrast": parts[-1],
+            "subject": next((part for part in parts if part.startswith("sub-")), ""), "contrast": parts[-1],
             "source": str(job.image.parent.resolve()), "weights": self.weights,
         }  # fmt: skip
 

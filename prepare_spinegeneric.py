@@ -15,24 +15,26 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from utils.bids import find_scans, participants, read_names
 from utils.discs import LEVELS, name, parse_levels
-from utils.figures import preview
-from utils.files import UserError, run, save_bytes, save_json, save_table, sweep
-from utils.flags import Help, whole_number
-from utils.heatmaps import render
-from utils.pool import processes
-from utils.progress import Progress, fingerprint
-from utils.sample import UNKNOWN, Sample, level_states, load_sample, save_sample
-from utils.scan import MAX_VOXELS, ScanError, normalise, read_discs, read_scan, sagittal, slabs_of
-from utils.version import code_version
+from utils.inference.heatmaps import render
+from utils.report.figures import preview
+from utils.scans.bids import find_scans, participants, read_names
+from utils.scans.labels import read_discs
+from utils.scans.nifti import MAX_VOXELS, ScanError, read_scan
+from utils.scans.sagittal import normalise, sagittal, slabs_of
+from utils.scans.sample import UNKNOWN, Sample, level_states, load_sample, save_sample
+from utils.system.files import UserError, run, save_bytes, save_json, save_table, sweep
+from utils.system.flags import Help, whole_number
+from utils.system.pool import processes
+from utils.system.progress import Progress, fingerprint
+from utils.system.version import code_version
 
 SPLITS = ("train", "val", "test")
 PROGRESS = "progress.jsonl"  # there while a data set is not complete
 PREVIEWED = 12  # slices a preview sheet
 SOURCE_COLUMNS = ("source", "institution_id", "institution")
-SAMPLE_COLUMNS = ("file", "name", "person", "contrast", "source", "split", "levels", "height", "width", "landmarks")
-SKIPPED_COLUMNS = ("name", "person", "contrast", "reason")
+SAMPLE_COLUMNS = ("file", "name", "subject", "contrast", "source", "split", "levels", "height", "width", "landmarks")
+SKIPPED_COLUMNS = ("name", "subject", "contrast", "reason")
 
 
 @dataclass
@@ -67,11 +69,11 @@ def build_parser():
         nargs=3,
         default=[0.75, 0.10, 0.15],
         metavar=("TRAIN", "VAL", "TEST"),
-        help="shares of the persons",
+        help="shares of the subjects",
     )
-    parser.add_argument("--split-file", type=Path, help="JSON file with the persons of train, val and test instead")
+    parser.add_argument("--split-file", type=Path, help="JSON file with the subjects of train, val and test instead")
     parser.add_argument("--seed", type=whole_number, default=0, help="of the split")
-    parser.add_argument("--exclude", type=Path, help="text file with a person or an image a line to leave out")
+    parser.add_argument("--exclude", type=Path, help="text file with a subject or an image a line to leave out")
     parser.add_argument("--max-voxels", type=int, default=MAX_VOXELS, help="larger volumes are refused unread")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     return parser
@@ -82,7 +84,7 @@ def prepare_scan(scan, source, settings):
 
     Parameters
     ----------
-    scan : utils.bids.ScanFile
+    scan : utils.scans.bids.ScanFile
     source : str
         Where it comes from, for tables.
     settings : Settings
@@ -119,7 +121,7 @@ def prepare_scan(scan, source, settings):
     slabs, offsets, middle = slabs_of(image, settings.resolution)
     offsets = offsets + (middle.origin - plane.origin) @ plane.across
     sample = Sample(
-        scan.name, scan.person, scan.contrast, source, normalise(images[0]), points[wanted], levels[wanted], states,
+        scan.name, scan.subject, scan.contrast, source, normalise(images[0]), points[wanted], levels[wanted], states,
         across[wanted], plane, slabs, offsets,
     )  # fmt: skip
     file = Path("samples") / f"{scan.name}.npz"
@@ -128,7 +130,7 @@ def prepare_scan(scan, source, settings):
     return {
         "file": str(file),
         "name": scan.name,
-        "person": scan.person,
+        "subject": scan.subject,
         "contrast": scan.contrast,
         "source": source,
         "levels": ",".join(map(str, sample.levels)),
@@ -144,18 +146,18 @@ def heatmaps_of(sample, levels, sigma):
 
 
 def read_split_file(path):
-    """Return {person: split} from a JSON file {"train": [persons], "val": [...], "test": [...]}."""
+    """Return {subject: split} from a JSON file {"train": [subjects], "val": [...], "test": [...]}."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         split_of = {}
         for split in SPLITS:
-            persons = content.get(split, [])
-            if not isinstance(persons, list):
+            subjects = content.get(split, [])
+            if not isinstance(subjects, list):
                 raise ValueError
-            for person in map(str, persons):
-                if person in split_of:
-                    raise UserError(f"{path} names {person} twice: keep one of the two")
-                split_of[person] = split
+            for subject in map(str, subjects):
+                if subject in split_of:
+                    raise UserError(f"{path} names {subject} twice: keep one of the two")
+                split_of[subject] = split
     except (OSError, ValueError, AttributeError, TypeError, RecursionError):
         raise UserError(f'{path} is no split: write JSON like {{"train": ["sub-01"], "val": [], "test": []}}') from None
     strange = set(content) - set(SPLITS)
@@ -165,12 +167,12 @@ def read_split_file(path):
 
 
 def draw_split(groups, shares, seed):
-    """Deal persons into splits.
+    """Deal subjects into splits.
 
     Parameters
     ----------
     groups : dict
-        Person to a group whose persons must stay together (the same one scanned under several names).
+        Subject to a group whose subjects must stay together (the same one scanned under several names).
     shares : three floats
         Of the groups, for train, val and test.
     seed : int
@@ -178,18 +180,18 @@ def draw_split(groups, shares, seed):
     Returns
     -------
     dict
-        Person to split.
+        Subject to split.
     """
     names = sorted(set(groups.values()))
     order = np.random.default_rng(seed).permutation(len(names))
     ends = np.round(np.cumsum(shares) / np.sum(shares) * len(names)).astype(int)
-    if len(names) >= 3:  # none of the three is empty if it is wanted and there are persons enough
+    if len(names) >= 3:  # none of the three is empty if it is wanted and there are subjects enough
         ends[0] = np.clip(ends[0], shares[0] > 0, len(names) - (shares[1] > 0) - (shares[2] > 0))
         ends[1] = np.clip(ends[1], ends[0] + (shares[1] > 0), len(names) - (shares[2] > 0))
     split_of = {
         names[index]: SPLITS[int(np.searchsorted(ends, place, side="right"))] for place, index in enumerate(order)
     }
-    return {person: split_of[group] for person, group in groups.items()}
+    return {subject: split_of[group] for subject, group in groups.items()}
 
 
 def cells_of(rows, columns):
@@ -204,7 +206,7 @@ def summarise(rows, skipped, args):
         chosen = [row for row in rows if row["split"] == split]
         levels = Counter(level for row in chosen for level in row["levels"].split(","))
         splits[split] = {
-            "persons": len({row["person"] for row in chosen}),
+            "subjects": len({row["subject"] for row in chosen}),
             "scans": len(chosen),
             "discs": sum(levels.values()),
             "by_contrast": dict(sorted(Counter(row["contrast"] for row in chosen).items())),
@@ -226,9 +228,9 @@ def summarise(rows, skipped, args):
 def print_counts(summary):
     """Print the table of counts."""
     contrasts = summary["contrasts"]
-    print(f"{'split':8}{'persons':>9}{'scans':>7}{'discs':>7}" + "".join(f"{contrast:>7}" for contrast in contrasts))
+    print(f"{'split':8}{'subjects':>9}{'scans':>7}{'discs':>7}" + "".join(f"{contrast:>7}" for contrast in contrasts))
     for split, counts in summary["splits"].items():
-        line = f"{split:8}{counts['persons']:9}{counts['scans']:7}{counts['discs']:7}"
+        line = f"{split:8}{counts['subjects']:9}{counts['scans']:7}{counts['discs']:7}"
         print(line + "".join(f"{counts['by_contrast'].get(contrast, 0):7}" for contrast in contrasts))
 
 
@@ -258,15 +260,15 @@ def main(argv=None):
     skipped = [(scan, "another image of the tree has the same name: rename one of the two") for scan in namesakes]
     todo = []
     for scan in scans:
-        if scan.person in excluded or scan.name in excluded:
+        if scan.subject in excluded or scan.name in excluded:
             skipped.append((scan, "excluded by the list"))
-        elif chosen is not None and scan.person not in chosen:
-            skipped.append((scan, "its person is not named in the split file"))
+        elif chosen is not None and scan.subject not in chosen:
+            skipped.append((scan, "its subject is not named in the split file"))
         else:
             todo.append(scan)
     settings = Settings(args.out, args.levels, args.resolution, args.sigma, args.max_voxels)
     sources = [
-        next((people.get(scan.person, {}).get(c) for c in SOURCE_COLUMNS if c in people.get(scan.person, {})), "")
+        next((people.get(scan.subject, {}).get(c) for c in SOURCE_COLUMNS if c in people.get(scan.subject, {})), "")
         for scan in todo
     ]
     sweep(args.out)
@@ -275,23 +277,23 @@ def main(argv=None):
     results = prepare_all(todo, sources, settings, args.jobs, progress)
     skipped += [(scan, result) for scan, result in zip(todo, results, strict=True) if isinstance(result, str)]
     rows = [result for result in results if isinstance(result, dict)]
-    listed = [{"name": s.name, "person": s.person, "contrast": s.contrast, "reason": reason} for s, reason in skipped]
-    people_found = {scan.person for scan in scans}
-    strangers = [(person, "split file") for person in sorted(set(chosen or {}) - people_found)]
-    strangers += [(word, "list to exclude") for word in sorted(excluded - people_found - {scan.name for scan in scans})]
+    listed = [{"name": s.name, "subject": s.subject, "contrast": s.contrast, "reason": reason} for s, reason in skipped]
+    subjects_found = {scan.subject for scan in scans}
+    strangers = [(subject, "split file") for subject in sorted(set(chosen or {}) - subjects_found)]
+    strangers += [
+        (word, "list to exclude") for word in sorted(excluded - subjects_found - {scan.name for scan in scans})
+    ]
     for word, where in strangers:
-        listed.append(
-            {"name": "", "person": word, "contrast": "", "reason": f"named in the {where}, but has no scan"}
-        )
+        listed.append({"name": "", "subject": word, "contrast": "", "reason": f"named in the {where}, but has no scan"})
     save_table(args.out / "skipped.tsv", cells_of(listed, SKIPPED_COLUMNS), "\t")
     if not rows:
         first = f"the first one: {listed[0]['reason']}" if listed else "it has no sub-*/anat images of these contrasts"
         raise UserError(f"no scan of {args.data} can be used ({first}); see {args.out / 'skipped.tsv'}")
 
-    groups = {row["person"]: people.get(row["person"], {}).get("same_person_group") or row["person"] for row in rows}
+    groups = {row["subject"]: people.get(row["subject"], {}).get("same_person_group") or row["subject"] for row in rows}
     split_of = chosen if chosen is not None else draw_split(groups, args.split, args.seed)
     for row in rows:
-        row["split"] = split_of[row["person"]]
+        row["split"] = split_of[row["subject"]]
     write(args, rows, listed)
     sweep(args.out)  # processes of a run that was killed may have ended since
     progress.finish()

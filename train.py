@@ -17,24 +17,24 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from models import MODELS, build_model
-from utils import ranks
-from utils.average import averaged
-from utils.charts import curves
-from utils.checkpoint import FORMAT, SHIPPED, build_network, load_checkpoint, save_checkpoint
-from utils.device import keep_memory
-from utils.engine import NotFinite, better, calibrate, train_epoch, validate, validation_loss
-from utils.figures import convergence
-from utils.files import UserError, run, save_json, sweep
-from utils.flags import Help, whole_number
-from utils.labeller import Labeller
-from utils.loss import focal_loss, mse_loss
-from utils.recipes import RECIPES, build_optimizer, build_scheduler
-from utils.runs import full_state, go_on, holds_run, load_last, save_best, save_last
-from utils.skeleton import learn_prior, prior_of
-from utils.sources import SYNTHETIC_EPOCH, Prepared, Synthetic
-from utils.stop import Stop
-from utils.training import TrainingSlices
-from utils.version import code_version
+from utils.inference.checkpoint import FORMAT, SHIPPED, build_network, load_checkpoint, save_checkpoint
+from utils.inference.labeller import Labeller
+from utils.inference.skeleton import learn_prior, prior_of
+from utils.report.charts import curves
+from utils.report.figures import convergence
+from utils.system import ranks
+from utils.system.device import keep_memory
+from utils.system.files import UserError, run, save_json, sweep
+from utils.system.flags import Help, whole_number
+from utils.system.signals import Stop
+from utils.system.version import code_version
+from utils.training.average import averaged
+from utils.training.engine import NotFinite, better, calibrate, train_epoch, validate, validation_loss
+from utils.training.loss import focal_loss, mse_loss
+from utils.training.recipes import RECIPES, build_optimizer, build_scheduler
+from utils.training.runs import full_state, go_on, holds_run, load_last, save_best, save_last
+from utils.training.slices import TrainingSlices
+from utils.training.sources import SYNTHETIC_EPOCH, Prepared, Synthetic
 
 LOSSES = {"focal": focal_loss, "mse": mse_loss}
 NETWORK = {"name": "hourglass_attention", "stacks": 2, "blocks": 1}  # where no flag says otherwise
@@ -180,8 +180,8 @@ def main(argv=None):
         "format": FORMAT, "model": model, "levels": levels, "resolution": source.resolution,
         "output": output_of(args.recipe),
         "prior": earlier["prior"] if args.resume else learn_prior(source.spines, prior_of(earlier)).to_dict(),
-        # Who was not taught with sliding surroundings is not asked twice.
-        "looks": 2 if args.synthetic else earlier.get("looks", 1) if earlier else 1,
+        # Only a network that learned from sliding surroundings makes a second pass.
+        "passes": 2 if args.synthetic else earlier.get("passes", earlier.get("looks", 1)) if earlier else 1,
         "samples": source.digest, "calibration": None, "epoch": 0, "losses": [], "seconds": 0.0, "best": None,
         "log": [], "frames": [],
         "data": str(args.data) if args.data else None, "args": settings, "version": code_version(),

@@ -14,14 +14,14 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from utils.checkpoint import SHIPPED  # noqa: E402
 from utils.discs import name  # noqa: E402
-from utils.figures import PAPER, dark_panels, overlay, save, show_slice  # noqa: E402
-from utils.files import run  # noqa: E402
-from utils.heatmaps import candidates  # noqa: E402
-from utils.labeller import load_labeller  # noqa: E402
-from utils.marks import colour  # noqa: E402
-from utils.sample import load_split  # noqa: E402
+from utils.inference.checkpoint import SHIPPED  # noqa: E402
+from utils.inference.heatmaps import candidates  # noqa: E402
+from utils.inference.labeller import load_labeller  # noqa: E402
+from utils.report.figures import PAPER, dark_panels, overlay, save, show_slice  # noqa: E402
+from utils.report.markers import colour  # noqa: E402
+from utils.scans.sample import load_split  # noqa: E402
+from utils.system.files import run  # noqa: E402
 
 DOCS = Path(__file__).parent
 WIDTH, HEIGHT = 13.9, 4.3

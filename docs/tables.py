@@ -20,21 +20,10 @@ import evaluate  # noqa: E402
 import prepare_spinegeneric  # noqa: E402
 import train  # noqa: E402
 from prepare_spinegeneric import read_split_file  # noqa: E402
-from utils.bids import find_scans  # noqa: E402
-from utils.canvas import PIXEL_MM  # noqa: E402
-from utils.checkpoint import SHIPPED  # noqa: E402
 from utils.discs import LEVELS, parse_levels  # noqa: E402
-from utils.files import run, save_json, save_table, save_text  # noqa: E402
-from utils.flags import Help  # noqa: E402
-from utils.intervals import differences  # noqa: E402
-from utils.labeller import load_labeller  # noqa: E402
-from utils.metrics import NEAR_MM, Case, compare  # noqa: E402
-from utils.phantom import draw_anatomy  # noqa: E402
-from utils.runs import holds_run  # noqa: E402
-from utils.sample import load_split  # noqa: E402
-from utils.scan import Scan, normalise, read_scan, slabs_of  # noqa: E402
-from utils.synthesis import choose_field_of_view, draw_volume  # noqa: E402
-from utils.tables import (  # noqa: E402
+from utils.evaluation.intervals import differences  # noqa: E402
+from utils.evaluation.metrics import NEAR_MM, Case, compare  # noqa: E402
+from utils.evaluation.tables import (  # noqa: E402
     comparison_table,
     disc_rows,
     interval_line,
@@ -43,6 +32,18 @@ from utils.tables import (  # noqa: E402
     number,
     share,
 )
+from utils.inference.checkpoint import SHIPPED  # noqa: E402
+from utils.inference.labeller import load_labeller  # noqa: E402
+from utils.scans.bids import find_scans  # noqa: E402
+from utils.scans.nifti import Scan, read_scan  # noqa: E402
+from utils.scans.sagittal import normalise, slabs_of  # noqa: E402
+from utils.scans.sample import load_split  # noqa: E402
+from utils.synthesis.anatomy import generate_anatomy  # noqa: E402
+from utils.synthesis.canvas import PIXEL_MM  # noqa: E402
+from utils.synthesis.volumes import choose_field_of_view, generate_volume  # noqa: E402
+from utils.system.files import run, save_json, save_table, save_text  # noqa: E402
+from utils.system.flags import Help  # noqa: E402
+from utils.training.runs import holds_run  # noqa: E402
 
 NETWORKS = {
     "hourglass with attention, 2 stacks": ["--model", "hourglass_attention", "--stacks", "2"],
@@ -57,15 +58,15 @@ def build_parser():
     """Return the parser of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=Help)
     add = partial(parser.add_subparsers(dest="kind", required=True).add_parser, formatter_class=Help)
-    folds = add("folds", help="cross-validation over persons: every disc is scored once")
+    folds = add("folds", help="cross-validation over subjects: every disc is scored once")
     folds.add_argument("--data", type=Path, required=True, help="a tree laid out like spine-generic")
-    folds.add_argument("--folds", type=Path, required=True, help="JSON file: a list of lists of persons")
+    folds.add_argument("--folds", type=Path, required=True, help="JSON file: a list of lists of subjects")
     folds.add_argument("--levels", type=parse_levels, default=LEVELS, help="discs to score")
     folds.add_argument("--learn", type=parse_levels, help="discs to learn (default: all)")
     folds.add_argument("--by", default="contrast", help="group scans by this column")
     few = add("few", help="what a few labelled scans bring, from shipped weights and from nothing")
     few.add_argument("--data", type=Path, required=True, help="a tree laid out like spine-generic")
-    few.add_argument("--split-file", type=Path, required=True, help="its split, by person")
+    few.add_argument("--split-file", type=Path, required=True, help="its split, by subject")
     few.add_argument("--levels", type=parse_levels, default=LEVELS, help="discs to score")
     few.add_argument("--sizes", type=int, nargs="+", default=[5, 10, 29], help="people to train on")
     networks = add("networks", help="equal small trainings of all networks, with and without the search")
@@ -109,9 +110,9 @@ def cross_validate(args):
     folds = json.loads(args.folds.read_text())
     cases, groups = [], {}
     for index, test in enumerate(folds):
-        # The last three persons of the next fold choose the epoch and calibrate the confidence.
+        # The last three subjects of the next fold choose the epoch and calibrate the confidence.
         val = folds[(index + 1) % len(folds)][-3:]
-        rest = [person for fold in folds for person in fold if person not in [*test, *val]]
+        rest = [subject for fold in folds for subject in fold if subject not in [*test, *val]]
         data, split = args.out / f"data{index}", args.out / f"split{index}.json"
         if not (data / "summary.json").exists():
             save_json(split, {"train": rest, "val": val, "test": test})
@@ -163,7 +164,7 @@ def train_on_few(args):
             label = f"{size} people, from {start}"
             scores[label] = evaluate.score(cases, list(args.levels), "labelled", labeller.resolution)
             found = [row for case in cases for row in compare(case, args.levels)]
-            rows[label] = [(row.case.person, row.outcome, row.error) for row in found]
+            rows[label] = [(row.case.subject, row.outcome, row.error) for row in found]
     save_text(args.out / "table.md", f"{labelled_table(scores)}\n")
     print(labelled_table(scores))
     for size in args.sizes:
@@ -208,14 +209,14 @@ def score_lateral(args):
     labeller, errors, n_true, index = load_labeller(args.weights), [], 0, 0
     for seed in itertools.count():
         rng = np.random.default_rng([9, seed])
-        anatomy = draw_anatomy(rng)
+        anatomy = generate_anatomy(rng)
         curve = np.interp(anatomy.points[2:, 0], np.arange(len(anatomy.shift)) * PIXEL_MM, anatomy.shift)
         if np.ptp(curve) < 12:
             continue
         for contrast, voxel in (("T1w", 1.0), ("T2w", 0.8)):
             field = choose_field_of_view(rng, anatomy)
             beside = rng.choice([-15, 15])
-            volume = draw_volume(rng, anatomy, contrast, field, [voxel] * 3, rng.uniform(-5, 5, 3), beside)
+            volume = generate_volume(rng, anatomy, contrast, field, [voxel] * 3, rng.uniform(-5, 5, 3), beside)
             scan = Scan(Path("phantom"), volume.data, volume.affine)
             slabs, offsets, plane = slabs_of(scan, labeller.resolution)
             found = labeller.label(slabs, offsets)
@@ -241,7 +242,7 @@ def score_strange(args):
     labeller, split_of = load_labeller(args.weights), read_split_file(args.split_file)
     rng, kinds = np.random.default_rng(0), {}
     for file in find_scans(args.data, ["T1w", "T2w"]):
-        if split_of.get(file.person) not in ("train", "val"):
+        if split_of.get(file.subject) not in ("train", "val"):
             continue
         scan = read_scan(file.image)
         slabs, offsets, _ = slabs_of(scan, labeller.resolution)

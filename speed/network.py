@@ -8,15 +8,15 @@ from tqdm import tqdm
 from models import build_model
 from speed import published
 from speed.timing import Row, medians
-from utils.average import averaged
-from utils.device import autocast, has_fast_bfloat16
-from utils.engine import train_epoch
-from utils.labeller import forward
-from utils.loss import focal_loss
-from utils.randomise import SIZE, draw_bank
-from utils.recipes import RECIPES, build_optimizer
-from utils.synthetic import CHANNELS, SIGMA_MM, SyntheticBatches
-from utils.training import TrainingSlices
+from utils.inference.labeller import forward
+from utils.synthesis.batches import CHANNELS, SIGMA_MM, SyntheticBatches
+from utils.synthesis.images import SIZE, generate_bank
+from utils.system.device import autocast, has_fast_bfloat16
+from utils.training.average import averaged
+from utils.training.engine import train_epoch
+from utils.training.loss import focal_loss
+from utils.training.recipes import RECIPES, build_optimizer
+from utils.training.slices import TrainingSlices
 
 PEOPLE = 16  # drawn, to make images from
 STEPS = 4  # of the training, in one measurement
@@ -60,7 +60,7 @@ def trainer(device, shape):
 
 def sources(device, batch_size, samples):
     """Return functions that give the batches of one measurement, by name of their source."""
-    drawn = SyntheticBatches(draw_bank(PEOPLE, 0, device), batch_size)
+    drawn = SyntheticBatches(generate_bank(PEOPLE, 0, device), batch_size)
     one = drawn.batch(0, 0)
     slices = TrainingSlices(samples, CHANNELS, SIGMA_MM, augment=True, length=STEPS * batch_size)
     loader = DataLoader(slices, batch_size, pin_memory=device.type == "cuda")
@@ -80,7 +80,7 @@ def training_rows(device, shape, batch_size, samples, repeats):
     shape : dict
         Arguments of `models.build_model`.
     batch_size : int
-    samples : list of utils.sample.Sample
+    samples : list of utils.scans.sample.Sample
         Prepared ones to train on.
     repeats : int
 

@@ -10,17 +10,17 @@ import torch
 import predict
 from prepare_spinegeneric import Settings, prepare_scan
 from speed.timing import Row, medians, most_memory, start
-from utils.bids import find_scans
-from utils.checkpoint import SHIPPED
 from utils.discs import LEVELS
-from utils.labelled import Job
-from utils.labeller import load_labeller
-from utils.overlap import leave_a_core, overlapped
-from utils.phantom import draw_anatomy
-from utils.report import Report
-from utils.sample import load_sample
-from utils.scan import MAX_VOXELS
-from utils.synthesis import choose_field_of_view, draw_volume
+from utils.inference.checkpoint import SHIPPED
+from utils.inference.labeller import load_labeller
+from utils.report.report import Report
+from utils.scans.bids import find_scans
+from utils.scans.nifti import MAX_VOXELS
+from utils.scans.outputs import Job
+from utils.scans.sample import load_sample
+from utils.synthesis.anatomy import generate_anatomy
+from utils.synthesis.volumes import choose_field_of_view, generate_volume
+from utils.system.stages import leave_a_core, overlapped
 
 FEW, MANY = 16, 64  # scans to prepare
 COHORT = 16  # scans to label: what the first is read and the last is written in counts for little
@@ -30,7 +30,7 @@ PREPARE = "import sys, prepare_spinegeneric; prepare_spinegeneric.main(sys.argv[
 
 
 def make_tree(root, count, voxel_mm=0.8):
-    """Make a tree of ``count`` persons in the layout of BIDS, who all have the same synthetic scan and labels.
+    """Make a tree of ``count`` subjects in the layout of BIDS, who all have the same synthetic scan and labels.
 
     Parameters
     ----------
@@ -40,11 +40,11 @@ def make_tree(root, count, voxel_mm=0.8):
 
     Returns
     -------
-    list of utils.bids.ScanFile
+    list of utils.scans.bids.ScanFile
     """
     rng = np.random.default_rng(0)
-    anatomy = draw_anatomy(rng)
-    volume = draw_volume(rng, anatomy, "T2w", choose_field_of_view(rng, anatomy), [voxel_mm] * 3)
+    anatomy = generate_anatomy(rng)
+    volume = generate_volume(rng, anatomy, "T2w", choose_field_of_view(rng, anatomy), [voxel_mm] * 3)
     labels = np.zeros(volume.data.shape, np.uint8)
     labels[tuple(volume.voxels.T)] = volume.levels
     root.mkdir(parents=True)
@@ -55,8 +55,8 @@ def make_tree(root, count, voxel_mm=0.8):
     for number, (place, data) in enumerate(contents.items()):
         one = root / f"{number}.nii.gz"
         nibabel.save(nibabel.Nifti1Image(data, volume.affine), one)
-        for person in range(1, count + 1):
-            path = root / place.format(f"sub-{person:03d}")
+        for subject in range(1, count + 1):
+            path = root / place.format(f"sub-{subject:03d}")
             path.parent.mkdir(parents=True)
             os.link(one, path)
     return find_scans(root)

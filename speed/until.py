@@ -6,7 +6,7 @@ import sys
 import time
 
 from speed.timing import ROOT, Row, start
-from utils.recipes import RECIPES
+from utils.training.recipes import RECIPES
 
 PEOPLE = 40  # synthetic ones: 30 to train on, 4 for validation
 EPOCHS = 200  # after which it is given up

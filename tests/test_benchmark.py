@@ -11,7 +11,7 @@ import benchmark
 from speed import network, published, scans, search, until
 from speed.timing import STATUS, Row, medians, most_memory
 from utils.discs import LEVELS
-from utils.heatmaps import render, to_heatmap
+from utils.inference.heatmaps import render, to_heatmap
 
 CPU = torch.device("cpu")
 SMALL = {"stacks": 2, "blocks": 1, "features": 8}
@@ -57,9 +57,9 @@ def test_a_process_tells_its_own_memory_and_not_that_of_this_one():
         most_memory("raise SystemExit(3)")
 
 
-def test_all_persons_of_a_tree_share_one_scan(tmp_path):
+def test_all_subjects_of_a_tree_share_one_scan(tmp_path):
     found = scans.make_tree(tmp_path / "tree", 3, voxel_mm=4.0)
-    assert [scan.person for scan in found] == ["sub-001", "sub-002", "sub-003"]
+    assert [scan.subject for scan in found] == ["sub-001", "sub-002", "sub-003"]
     assert len({scan.image.stat().st_ino for scan in found}) == 1
     assert all(scan.label.is_file() for scan in found)
     (sample,) = scans.samples_of(found[:1], tmp_path / "out")

@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 
 from models import MODELS, build_model
-from utils.checkpoint import load_checkpoint, save_checkpoint
-from utils.files import UserError
-from utils.labeller import load_labeller
-from utils.released import import_released
+from utils.inference.checkpoint import load_checkpoint, save_checkpoint
+from utils.inference.labeller import load_labeller
+from utils.inference.released import import_released
+from utils.system.files import UserError
 
 PARITY = Path(__file__).parent / "fixtures" / "parity"
 

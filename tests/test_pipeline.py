@@ -15,10 +15,10 @@ import predict
 import prepare_spinegeneric
 import train
 from models import MODELS, build_model
-from utils import runs
-from utils.checkpoint import save_checkpoint
 from utils.discs import LEVELS, SACRAL
-from utils.files import UserError
+from utils.inference.checkpoint import save_checkpoint
+from utils.system.files import UserError
+from utils.training import runs
 
 SMALL = ["--features", "16", "--stacks", "1", "--batch-size", "8", "--no-amp", "--device", "cpu"]
 
@@ -41,7 +41,7 @@ def data(tree):
 def quick(monkeypatch):
     """Let an epoch of the default recipe be short."""
     monkeypatch.setitem(train.RECIPES["default"], "least_slices", 16)
-    monkeypatch.setattr("utils.engine.CALIBRATION_VIEWS", 4)
+    monkeypatch.setattr("utils.training.engine.CALIBRATION_VIEWS", 4)
     torch.set_num_threads(1)
 
 
@@ -103,7 +103,7 @@ def test_from_scans_to_labels(tree, data, tmp_path, capsys):
     assert len(figures) >= 8
     assert all((tmp_path / "other" / figure).with_suffix(".png").is_file() for figure in figures)
     windows = (tmp_path / "other" / "windows.md").read_text()
-    assert "| neck | 4 | " in windows and "| loin | 4 | " in windows
+    assert "| cervical | 4 | " in windows and "| lumbar | 4 | " in windows
     evaluate.main(["--compare", str(out), str(out / "evaluation")])
     assert "| fn_rate, % | 100.00 | 100.00 | +0.00 | +0.00 to +0.00 |" in capsys.readouterr().out
     with pytest.raises(UserError, match="holds no evaluation"):

@@ -7,13 +7,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from utils.checkpoint import SHIPPED, load_checkpoint, save_checkpoint  # noqa: E402
-from utils.device import choose_device  # noqa: E402
-from utils.engine import calibrate  # noqa: E402
-from utils.files import run, save_text  # noqa: E402
-from utils.flags import Help  # noqa: E402
-from utils.labeller import Labeller  # noqa: E402
-from utils.synthetic import validation_samples  # noqa: E402
+from utils.inference.checkpoint import SHIPPED, load_checkpoint, save_checkpoint  # noqa: E402
+from utils.inference.labeller import Labeller  # noqa: E402
+from utils.synthesis.batches import validation_samples  # noqa: E402
+from utils.system.device import choose_device  # noqa: E402
+from utils.system.files import run, save_text  # noqa: E402
+from utils.system.flags import Help  # noqa: E402
+from utils.training.engine import calibrate  # noqa: E402
 
 TO_GO_ON = ("newest", "averaged", "optimizer", "scheduler", "log", "frames")
 PLACES = ("data", "out", "init")  # on the machine that trained: nobody else's business

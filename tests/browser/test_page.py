@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from playwright.sync_api import sync_playwright
 
-from utils.bids import read_names
-from utils.labeller import Prediction
-from utils.metrics import Case, compare
-from utils.report import Report
+from utils.evaluation.metrics import Case, compare
+from utils.inference.labeller import Prediction
+from utils.report.report import Report
+from utils.scans.bids import read_names
 
 EVIL = "<img src=x onerror=document.title='broken'>"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
@@ -33,7 +33,7 @@ def prediction(levels, confidence, attention=True):
 def add(report, name, levels, confidence, true=None, remarks=()):
     found = prediction(levels, confidence)
     texts = {
-        "place": name, "name": name, "person": name[:6], "contrast": "T2w", "source": "here", "weights": "w",
+        "place": name, "name": name, "subject": name[:6], "contrast": "T2w", "source": "here", "weights": "w",
     }  # fmt: skip
     image = np.random.default_rng(1).random((200, 120)).astype(np.float32)
     if true is None:
@@ -53,7 +53,7 @@ def page_file(tmp_path_factory):
     add(report, "sub-10_T2w", [22, 23, 24], 0.60, [21, 22, 23], ["shifted chain"])  # one level off throughout
     add(report, "sub-01_T2w", [21], 0.30)  # without a truth
     add(report, EVIL, [], 0.5)
-    failed = {"place": "f", "name": "sub-99_T2w", "person": "sub-99", "contrast": "T2w", "source": "here"}
+    failed = {"place": "f", "name": "sub-99_T2w", "subject": "sub-99", "contrast": "T2w", "source": "here"}
     report.add_failed({**failed, "weights": "w"}, "it is damaged")
     report.write(f"Test {EVIL}", [("weights", EVIL)], [("identified", "50 %")])
     return folder / "report.html"
@@ -98,7 +98,7 @@ def test_the_table_sorts_by_every_column(page):
     page.get_by_role("button", name="Mean error, mm").click()
     assert names(page)[0] == "sub-02_T2w"
     assert page.locator("th[aria-sort=ascending]").count() == 1
-    for column, last in (("Discs found", "3"), ("Flags", "shifted chain"), ("Person", "sub-99"), ("Contrast", "T2w"),
+    for column, last in (("Discs found", "3"), ("Flags", "shifted chain"), ("Subject", "sub-99"), ("Contrast", "T2w"),
                          ("Source", "here"), ("Mark", "")):  # fmt: skip
         button = page.locator("#table th").get_by_role("button", name=column)
         button.click()

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from models import build_model
-from utils.checkpoint import FORMAT, save_checkpoint
-from utils.files import save_npz
+from utils.inference.checkpoint import FORMAT, save_checkpoint
+from utils.system.files import save_npz
 
 KINDS = ("nifti", "labels", "npz", "checkpoint", "split", "table", "samples", "summary", "progress")
 
@@ -47,7 +47,7 @@ def _written(kind, rng):
             save_npz(
                 path, image=rng.random((20, 16), np.float32), points=np.array([[5.0, 8], [12, 8]]), name=np.array("a"),
                 levels=np.array([24, 25]), states=np.zeros(26, np.int8), plane=np.eye(4)[:, :3], spacing=np.float64(1),
-                person=np.array("a"), contrast=np.array("T2w"), source=np.array(""), across=np.zeros(2),
+                subject=np.array("a"), contrast=np.array("T2w"), source=np.array(""), across=np.zeros(2),
                 slabs=np.zeros((1, 20, 16), np.float16), offsets=np.zeros(1),
             )  # fmt: skip
         else:

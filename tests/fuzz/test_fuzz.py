@@ -14,13 +14,15 @@ import torch
 from mutate import KINDS, mutate, original
 
 from prepare_spinegeneric import is_done, read_split_file
-from utils.bids import participants
-from utils.checkpoint import load_checkpoint
-from utils.files import UserError
-from utils.labeller import Labeller
-from utils.progress import Progress
-from utils.sample import load_sample, load_summary, load_table
-from utils.scan import ScanError, read_discs, read_scan, slabs_of
+from utils.inference.checkpoint import load_checkpoint
+from utils.inference.labeller import Labeller
+from utils.scans.bids import participants
+from utils.scans.labels import read_discs
+from utils.scans.nifti import ScanError, read_scan
+from utils.scans.sagittal import slabs_of
+from utils.scans.sample import load_sample, load_summary, load_table
+from utils.system.files import UserError
+from utils.system.progress import Progress
 
 CASES = int(os.environ.get("FUZZ_CASES", 200))
 GOOD = {kind: original(kind) for kind in KINDS}
@@ -47,7 +49,7 @@ def use(kind, path):
     elif kind == "split":
         assert set(read_split_file(path).values()) <= {"train", "val", "test"}
     elif kind == "table":
-        assert all(isinstance(person, str) for person in participants(path.parent))
+        assert all(isinstance(subject, str) for subject in participants(path.parent))
     elif kind == "samples":
         assert all(row["file"] and row["split"] for row in load_table(path.parent))
     elif kind == "summary":

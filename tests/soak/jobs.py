@@ -11,9 +11,9 @@ import time
 import traceback
 from pathlib import Path
 
-from utils import files
-from utils.checkpoint import digest_of, load_checkpoint
-from utils.runs import holds_run
+from utils.inference.checkpoint import digest_of, load_checkpoint
+from utils.system import files
+from utils.training.runs import holds_run
 
 SCRIPTS = ("prepare_spinegeneric", "train", "evaluate", "predict")
 NETWORK = ["--features", "16", "--stacks", "1", "--batch-size", "4", "--no-amp", "--device", "cpu", "--epochs", "3"]
@@ -54,7 +54,7 @@ def work(script, flags, said, out, full_at):
     module = importlib.import_module(script)
     if script == "train":
         module.RECIPES["default"]["least_slices"] = 12
-        importlib.import_module("utils.engine").CALIBRATION_VIEWS = 2
+        importlib.import_module("utils.training.engine").CALIBRATION_VIEWS = 2
     told, times = files.cannot_be_written, {}
 
     @contextlib.contextmanager

@@ -1,0 +1,52 @@
+"""Bootstrap over subjects: by hand where it can be."""
+
+import numpy as np
+import pytest
+
+from utils.evaluation.intervals import differences, intervals, subject_sums
+
+
+def discs(subject, identified=0, missed=0, far=0, extra=0, error=1.0):
+    outcomes = ["identified"] * identified + ["missed"] * missed + ["far"] * far + ["extra"] * extra
+    return [(subject, outcome, error) for outcome in outcomes]
+
+
+def test_sums_by_hand():
+    rows = discs("b", 3, 1, 1, 2, error=2.0) + discs("a", 1) + [("a", "unknown", np.nan)]
+    sums = subject_sums(rows, ["a", "b"])
+    np.testing.assert_array_equal(sums["identified"], [[1, 1], [3, 5]])
+    np.testing.assert_array_equal(sums["fn_rate"], [[0, 1], [2, 5]])
+    np.testing.assert_array_equal(sums["fp_rate"], [[0, 1], [3, 6]])
+    np.testing.assert_array_equal(sums["dtt_mean"], [[1, 1], [6, 3]])
+
+
+def test_no_spread_between_subjects_gives_no_interval():
+    rows = [row for subject in "abcd" for row in discs(subject, 3, 1)]
+    assert intervals(rows)["identified"] == [0.75, 0.75]
+
+
+def test_the_interval_agrees_with_the_binomial_for_one_disc_a_subject():
+    rows = [row for i in range(100) for row in discs(f"p{i}", i < 80, i >= 80)]
+    low, high = intervals(rows)["identified"]
+    # 0.8 with a standard error of sqrt(0.8 * 0.2 / 100) = 0.04.
+    assert low == pytest.approx(0.8 - 1.96 * 0.04, abs=0.015) and high == pytest.approx(0.8 + 1.96 * 0.04, abs=0.015)
+
+
+def test_pairs_are_compared_person_by_subject():
+    first = [row for i in range(30) for row in discs(f"p{i}", 2 + i % 3, 1)]
+    second = [row for i in range(30) for row in discs(f"p{i}", 2 + i % 3, 1, error=1.5)]
+    one, two, change, limits = differences(first, second)["dtt_mean"]
+    assert (one, two, change) == (1.0, 1.5, 0.5)
+    np.testing.assert_allclose(limits, [0.5, 0.5])  # the same change in all: no doubt, though subjects differ
+
+
+def test_a_subject_in_whom_one_run_has_nothing_that_counts_is_compared():
+    # Two true discs of a, and in b a false disc of the second run alone: 0 of 2 false, and 1 of 3.
+    one, two, _, _ = differences(discs("a", 2), discs("a", 2) + discs("b", extra=1))["fp_rate"]
+    assert (one, two) == (0.0, pytest.approx(1 / 3))
+
+
+def test_nothing_found_is_not_a_number():
+    assert np.isnan(intervals(discs("a", 0, 3))["dtt_mean"]).all()
+    assert np.isnan(intervals([])["identified"]).all()
+    assert np.isnan(differences([], [])["identified"][:3]).all()

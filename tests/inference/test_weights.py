@@ -1,0 +1,82 @@
+"""The weights that come with the software: whole, small, safe to load, and good on people that nobody drew before."""
+
+import functools
+import hashlib
+import importlib.util
+
+import numpy as np
+import pytest
+import torch
+
+import train
+from utils.discs import LEVELS, SACRAL
+from utils.inference.checkpoint import SHIPPED, load_checkpoint
+from utils.inference.labeller import load_labeller
+from utils.scans.nifti import Scan
+from utils.scans.sagittal import slabs_of
+from utils.synthesis.anatomy import generate_anatomy
+from utils.synthesis.batches import validation_samples
+from utils.synthesis.volumes import choose_field_of_view, generate_volume
+from utils.training import runs
+
+
+def test_the_file_is_whole_small_and_holds_16_bits():
+    assert SHIPPED.stat().st_size < 15e6
+    digest, name = SHIPPED.with_suffix(".sha256").read_text().split()
+    assert name == SHIPPED.name and hashlib.sha256(SHIPPED.read_bytes()).hexdigest() == digest
+    checkpoint = torch.load(SHIPPED, weights_only=True)
+    assert tuple(checkpoint["levels"]) == (*LEVELS, SACRAL)
+    assert {v.dtype for v in checkpoint["state_dict"].values() if v.is_floating_point()} == {torch.float16}
+    assert checkpoint["calibration"] and not {"optimizer", "newest", "log"} & set(checkpoint)
+    assert not {"data", "out", "init"} & set(checkpoint["args"])
+
+
+def test_it_names_the_discs_of_new_people():
+    labeller, found, total = load_labeller(SHIPPED, torch.device("cpu")), 0, 0
+    for seed, contrast in enumerate(("T1w", "T2w", "T1w", "T2w")):
+        rng = np.random.default_rng([77, seed])
+        anatomy = generate_anatomy(rng)
+        volume = generate_volume(rng, anatomy, contrast, choose_field_of_view(rng, anatomy), (1.0, 1.0, 1.0))
+        scan = Scan(SHIPPED, volume.data, volume.affine)
+        slabs, offsets, plane = slabs_of(scan)
+        prediction = labeller.label(slabs, offsets)
+        world = dict(zip(prediction.levels, plane.to_world(prediction.points, prediction.across), strict=True))
+        for level, voxel in zip(volume.levels, volume.voxels, strict=True):
+            total += 1
+            true = volume.affine[:3, :3] @ voxel + volume.affine[:3, 3]
+            found += level in world and np.linalg.norm(world[level] - true) < 10
+    assert found >= 0.9 * total
+
+
+def test_weights_are_made_by_a_synthetic_training_that_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
+    few = functools.partial(validation_samples, 6, 3)
+    monkeypatch.setattr("utils.training.sources.validation_samples", few)
+    monkeypatch.setattr("utils.training.sources.SYNTHETIC_EPOCH", 16)
+    monkeypatch.setattr("utils.training.engine.CALIBRATION_VIEWS", 4)
+    torch.set_num_threads(1)
+    flags = ["--synthetic", "2", "--features", "16", "--stacks", "1", "--epochs", "2", "--no-amp", "--device", "cpu"]
+    assert train.main([*flags, "--out", str(tmp_path / "whole")]) == 0
+    save = runs.save_checkpoint
+
+    def stop_after_the_first(path, checkpoint):
+        save(path, checkpoint)
+        if path.name == "last.pt" and checkpoint["epoch"] == 1:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "save_checkpoint", stop_after_the_first)
+        with pytest.raises(KeyboardInterrupt):
+            train.main([*flags, "--out", str(tmp_path / "cut")])
+    assert train.main([*flags, "--out", str(tmp_path / "cut"), "--resume"]) == 0
+    whole, cut = (load_checkpoint(tmp_path / out / "last.pt") for out in ("whole", "cut"))
+    assert all(torch.equal(value, cut["state_dict"][key]) for key, value in whole["state_dict"].items())
+    spec = importlib.util.spec_from_file_location("publish", SHIPPED.with_name("publish.py"))
+    publish = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(publish)
+    monkeypatch.setattr(publish, "validation_samples", few)
+    publish.main([str(tmp_path / "cut" / "last.pt"), "--out", str(tmp_path / "new.pt")])
+    labeller = load_labeller(tmp_path / "new.pt", torch.device("cpu"))
+    assert labeller.passes == 2 and labeller.levels == LEVELS and "out" not in labeller.checkpoint["args"]
+    for key, value in labeller.checkpoint["state_dict"].items():
+        full = whole["state_dict"][key]
+        torch.testing.assert_close(value.to(full.dtype), full, atol=1e-3, rtol=1e-3)

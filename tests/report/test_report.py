@@ -1,0 +1,163 @@
+"""The page to look through: what it flags, what it escapes, and how much room it takes."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from utils.evaluation.metrics import Case, compare
+from utils.inference.labeller import Prediction
+from utils.report.report import PARTS, Report, flags_of
+
+TEXTS = {
+    "place": "../sub-1", "name": "</script><b>sub-1", "subject": "sub-1", "contrast": "T2w", "source": "here",
+    "weights": "w",
+}  # fmt: skip
+
+
+def prediction(levels, rows, confidence=0.9, margin=9.0):
+    count, sure = len(levels), np.full(len(levels), confidence)
+    points = np.stack([rows, np.full(count, 60.0)], -1) if count else np.zeros((0, 2))
+    heatmaps = np.zeros((24, 80, 64))
+    return Prediction(np.array(levels, int), points, np.zeros(count), sure, sure, sure, margin, heatmaps, None, 0)
+
+
+def rows_of(true, found):
+    """Compare {level: row} with a prediction, in pixels of 1 mm."""
+    points = np.stack([list(true.values()), np.full(len(true), 60.0)], -1)
+    sure, beside = np.ones(len(found.levels)), np.zeros(len(true))
+    case = Case("a", "a", "", "", np.array(list(true)), points, found.levels, found.points, sure, np.zeros(26), beside,
+                found.across)  # fmt: skip
+    return case, compare(case, list(range(2, 26)))
+
+
+@pytest.mark.parametrize(
+    ("levels", "rows", "expected"),
+    [
+        ([21, 22, 23], [10, 40, 70], []),
+        ([22, 23], [40, 70], ["missed"]),
+        ([21, 22, 23, 25], [10, 40, 70, 150], ["extra"]),
+        ([21, 22, 23], [10, 40, 85], ["far off"]),
+        ([22, 23, 24], [10, 40, 70], ["far off", "missed", "extra"]),
+        ([], [], ["missed", "no disc"]),
+    ],
+)
+def test_flags_say_what_is_wrong(levels, rows, expected):
+    found = prediction(levels, rows)
+    assert flags_of(found, rows_of({21: 10.0, 22: 40.0, 23: 70.0}, found)[1]) == expected
+
+
+def test_a_shifted_chain_is_flagged_once():
+    found = prediction([22, 23, 24], [10, 40, 70])
+    rows = rows_of({21: 10.0, 22: 40.0, 23: 70.0}, found)[1]
+    assert flags_of(found, rows, ["shifted chain"]) == ["shifted chain", "missed", "extra"]
+
+
+def test_without_a_truth_the_flags_go_by_confidence():
+    assert flags_of(prediction([21, 22], [10, 40], confidence=0.4)) == ["low confidence"]
+    assert flags_of(prediction([21, 22], [10, 40], margin=1.0)) == ["level unsure"]
+
+
+def test_the_page_holds_its_data_and_no_markup_of_others(tmp_path):
+    report = Report(tmp_path)
+    image = np.linspace(0, 1, 320 * 256).reshape(320, 256)
+    found = prediction([21, 22], [10, 40])
+    report.add(TEXTS, image, found, 1.0, *rows_of({21: 12.0, 22: 40.0}, found))
+    report.add_failed({**TEXTS, "place": "sub-2", "name": "sub-2"}, "it is no <NIfTI> file")
+    report.write("A & <b>", [("weights", "<w>")], [])
+    page = (tmp_path / "report.html").read_text()
+    assert "<title>A &amp; &lt;b&gt;</title>" in page and "<b>" not in page and "<NIfTI>" not in page
+    data = json.loads(re.search(r'type="application/json">(.*?)</script>', page, re.DOTALL)[1])
+    first, second = data["scans"]
+    assert first["name"] == TEXTS["name"] and second["reason"] == "it is no <NIfTI> file"
+    assert [row["error"] for row in first["rows"]] == [2.0, 0.0] and first["mean_error"] == 1.0
+    assert [(disc["row"], disc["col"]) for disc in first["truth"]] == [(12.0, 60.0), (40.0, 60.0)]
+    # Every flag that is set has its meaning on the page.
+    assert set(first["flags"]) | set(second["flags"]) <= set(data["meanings"])
+    # Everything that it names lies beside it.
+    for path in (first["image"], first["heat"], *(f"report_files/{part}" for part in PARTS)):
+        assert (tmp_path / path).stat().st_size > 0
+
+
+def page_data(folder):
+    page = (folder / "report.html").read_text()
+    return json.loads(re.search(r'type="application/json">(.*?)</script>', page, re.DOTALL)[1])
+
+
+def test_discs_that_are_wrong_say_so_and_their_names_stay_on_the_slice(tmp_path):
+    report = Report(tmp_path)
+    found = prediction([22, 23, 24], [1, 3, 70])  # two at the very top, where their names need room
+    report.add(TEXTS, np.zeros((100, 80)), found, 1.0, *rows_of({21: 1.0, 22: 3.0, 24: 70.0}, found))
+    report.write("A", [], [])
+    scan = page_data(tmp_path)["scans"][0]
+    assert [(disc["name"], disc["wrong"]) for disc in scan["discs"]] == [
+        ("L2-L3", False), ("L3-L4", True), ("L4-L5", False)]  # fmt: skip
+    assert [(disc["name"], disc["wrong"]) for disc in scan["truth"]] == [
+        ("L1-L2", True), ("L2-L3", False), ("L4-L5", False)]  # fmt: skip
+    rows = [disc["name_row"] for disc in scan["discs"]]
+    assert rows[0] > 0 and min(np.diff(rows)) >= 3.59
+
+
+def test_marks_belong_to_a_scan_as_these_weights_label_it(tmp_path):
+    keys = []
+    for change in ({}, {"place": "elsewhere"}, {"weights": "v"}, {"source": "there"}, {"name": "sub-2"}):
+        report = Report(tmp_path)
+        report.add({**TEXTS, **change}, np.zeros((40, 30)), prediction([], []), 1.0)
+        report.write("A", [], [])
+        keys.append(page_data(tmp_path)["scans"][0]["key"])
+    assert keys[0] == keys[1] and len(set(keys)) == 4
+
+
+def test_what_others_write_to_the_folder_meanwhile_stays_and_is_on_the_page(tmp_path):
+    one, two = Report(tmp_path), Report(tmp_path)
+    for report, place in ((one, "b"), (two, "a")):
+        report.add({**TEXTS, "place": place, "name": place}, np.zeros((40, 30)), prediction([21], [10]), 1.0)
+    for report in (one, two):
+        report.scans = []
+        report.recall()
+        report.write("A", [], [])
+    assert [scan["place"] for scan in page_data(tmp_path)["scans"]] == ["a", "b"]
+    assert one.holds({**TEXTS, "place": "a"}) and not one.holds({**TEXTS, "place": "c"})
+    # One that cannot be labelled now is on the page as that, beside what it was labelled before.
+    again = Report(tmp_path)
+    again.add_failed({**TEXTS, "place": "b", "name": "b"}, "it is gone")
+    again.recall()
+    assert [(scan["place"], scan["reason"]) for scan in again.scans] == [("a", ""), ("b", ""), ("b", "it is gone")]
+
+
+def test_tidying_leaves_what_the_page_shows(tmp_path):
+    Image.new("RGB", (30, 20), "white").save(tmp_path / "chart.png")
+    for place, figures in (("a", [("a chart", tmp_path / "chart.png")]), ("b", [])):
+        report = Report(tmp_path)
+        report.add({**TEXTS, "place": place}, np.zeros((40, 30)), prediction([], []), 1.0)
+        report.write("A", [], [], figures)
+        report.tidy()
+        scan = report.scans[0]
+        kept = {path.name for path in (tmp_path / "report_files").iterdir()}
+        shown = {scan["image"], scan["heat"], *(f"report_files/{path.name}" for _, path in figures)}
+        assert kept == {path.split("/")[1] for path in shown} | {*PARTS, scan["image"].split("/")[1][:-4] + ".json"}
+
+
+def test_figures_come_with_their_size_and_their_ground(tmp_path):
+    Image.new("RGB", (30, 20), "white").save(tmp_path / "chart.png")
+    Image.new("RGB", (30, 20), "#101214").save(tmp_path / "slices.png")
+    report = Report(tmp_path)
+    report.add(TEXTS, np.zeros((40, 30)), prediction([], []), 1.0)
+    report.write("A", [], [], [("a chart", tmp_path / "chart.png"), ("slices", tmp_path / "slices.png")])
+    told = [(f["width"], f["height"], f["dark"]) for f in page_data(tmp_path)["figures"]]
+    assert told == [(30, 20, False), (30, 20, True)]
+
+
+def test_a_page_of_250_scans_stays_under_20_mb(tmp_path):
+    rng = np.random.default_rng(0)
+    report = Report(tmp_path)
+    # As rough as a noisy scan: pictures of real ones compress better.
+    image = np.clip(0.4 + 0.05 * rng.standard_normal((384, 256)), 0, 1)
+    found = prediction(range(2, 26), 12.0 + 15 * np.arange(24))
+    found.heatmaps, found.attention = rng.random((24, 96, 64)), rng.random((96, 64))
+    report.add(TEXTS, image, found, 1.0)
+    report.write("A", [], [])
+    size = sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file())
+    assert size < 20e6 / 250

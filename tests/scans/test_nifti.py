@@ -1,0 +1,201 @@
+"""Scans to upright slices and back, in any orientation; values worked out by hand."""
+
+import nibabel
+import numpy as np
+import pytest
+from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
+
+from utils.scans.labels import label_volume, read_discs
+from utils.scans.nifti import ScanError, read_scan
+from utils.scans.sagittal import is_sagittal, normalise, sagittal
+
+
+def save(path, data, affine=None):
+    nibabel.save(nibabel.Nifti1Image(np.asarray(data), np.eye(4) if affine is None else affine), path)
+    return path
+
+
+def spheres(shape=(20, 60, 80), voxel=(3.0, 1.0, 0.8), tilt=0.0):
+    """Return a volume with bright spheres, its affine, and the spheres' world places."""
+    affine = np.diag([*voxel, 1.0])
+    c, s = np.cos(tilt), np.sin(tilt)
+    affine[:3, :3] = np.array([[1, 0, 0], [0, c, -s], [0, s, c]]) @ affine[:3, :3]
+    affine[:3, 3] = [-30, 12, -40]
+    places = np.array([[10, 35, 60], [10, 30, 40], [10, 33, 20]])
+    ijk = np.indices(shape).reshape(3, -1).T
+    data = np.zeros(shape, np.float32)
+    for place in places:
+        away = np.linalg.norm((ijk - place) * voxel, axis=1).reshape(shape)
+        data += np.exp(-(away**2) / (2 * 3.0**2)).astype(np.float32)
+    world = nibabel.affines.apply_affine(affine, places)
+    return data * 1000, affine, world
+
+
+@pytest.mark.parametrize("codes", ["RAS", "LAS", "PSR", "RPI", "ASL", "LPI", "SRA"])
+@pytest.mark.parametrize("tilt", [0.0, 0.25])
+def test_the_same_discs_whatever_the_order_of_axes(codes, tilt, tmp_path):
+    data, affine, world = spheres(tilt=tilt)
+    image = nibabel.Nifti1Image(data, affine)
+    image = image.as_reoriented(ornt_transform(io_orientation(affine), axcodes2ornt(codes)))
+    nibabel.save(image, tmp_path / "scan.nii.gz")
+    scan = read_scan(tmp_path / "scan.nii.gz")
+    images, plane = sagittal(scan, 1.0, through=world)
+    points, across = plane.to_pixel(world)
+    np.testing.assert_allclose(plane.to_world(points, across), world, atol=1e-6)
+    for row, column in points:
+        top, left = int(round(row)) - 4, int(round(column)) - 4
+        patch = images[0][top : top + 9, left : left + 9]
+        peak = np.array(np.unravel_index(patch.argmax(), patch.shape)) + [top, left]
+        assert np.abs(peak - [row, column]).max() <= 1.0  # where the disc is seen is where its point is
+    assert (np.diff(points[:, 0]) > 12).all()  # superior comes first
+    assert points[0, 1] < points[1, 1]  # the first sphere lies further to the front
+    # Written back, each label is within a voxel of its sphere.
+    (tmp_path / "labels.nii.gz").write_bytes(label_volume(scan, [20, 21, 22], plane.to_world(points, across)))
+    header = nibabel.load(tmp_path / "labels.nii.gz").header
+    for form, code in (header.get_sform(coded=True), header.get_qform(coded=True)):
+        assert code == 1
+        np.testing.assert_allclose(form, scan.affine, atol=1e-4)
+    levels, again, _ = read_discs(tmp_path / "labels.nii.gz")
+    assert levels.tolist() == [20, 21, 22]
+    away = np.abs(scan.to_voxel(again) - scan.to_voxel(world))
+    assert away.max() <= 1.0
+
+
+def test_slices_are_in_mm_with_their_aspect_ratio(tmp_path):
+    # 60 voxels of 1 mm front to back and 80 of 0.8 mm head to foot are 64 x 60 mm: 32 x 30 pixels of 2 mm.
+    data, affine, _ = spheres()
+    scan = read_scan(save(tmp_path / "a.nii", data, affine))
+    images, plane = sagittal(scan, 2.0)
+    assert images.shape == (1, 32, 30)
+    assert plane.spacing == pytest.approx(2.0)
+    np.testing.assert_allclose(plane.down, [0, 0, -2], atol=1e-12)
+    np.testing.assert_allclose(plane.back, [0, -2, 0], atol=1e-12)
+    np.testing.assert_allclose(plane.across, [1, 0, 0], atol=1e-12)
+
+
+def test_a_slab_of_six_mm_is_averaged_around_the_labels(tmp_path):
+    data = np.broadcast_to(np.arange(20.0)[:, None, None], (20, 8, 8)).copy()
+    data[0, 0, 0] = 99
+    scan = read_scan(save(tmp_path / "a.nii", data))
+    # Six slices of 1 mm around slice 7.5: 5 to 10, whose mean is 7.5.
+    images, _ = sagittal(scan, 1.0, through=[[7.5, 4, 4]])
+    assert images[0, 4, 4] == pytest.approx(7.5)
+    images, _ = sagittal(scan, 1.0, through=[[7.5, 4, 4]], offsets=(-3, 0, 4))
+    np.testing.assert_allclose(images[:, 4, 4], [4.5, 7.5, 11.5])
+
+
+def test_labels_on_another_grid_are_carried_over_by_world_coordinates(tmp_path):
+    labels = np.zeros((10, 10, 10), np.uint8)
+    labels[2, 3, 4] = 21
+    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    affine[:3, 3] = [100, -50, 7]
+    levels, world, dropped = read_discs(save(tmp_path / "l.nii.gz", labels, affine))
+    assert levels.tolist() == [21] and dropped == 0
+    np.testing.assert_allclose(world, [[104, -44, 15]])
+
+
+def test_values_near_integers_landmarks_and_blobs(tmp_path):
+    labels = np.zeros((10, 10, 10), np.float32)
+    labels[5, 5, 8] = 3.0000458
+    labels[5, 5, 4], labels[5, 7, 4] = 4, 4  # 2 mm apart: one disc, between the two
+    labels[1, 1, 1], labels[2, 2, 2] = 50, 60
+    levels, world, dropped = read_discs(save(tmp_path / "l.nii.gz", labels))
+    assert levels.tolist() == [3, 4] and dropped == 2
+    np.testing.assert_allclose(world[1], [5, 6, 4])
+
+
+def labels_with(*voxels):
+    data = np.zeros((12, 12, 12), np.float32)
+    for *place, value in voxels:
+        data[tuple(place)] = value
+    return data
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (labels_with(), "empty"),
+        (labels_with((1, 1, 1, 3), (1, 1, 9, 3)), "two places"),
+        (labels_with((1, 1, 1, 3.2)), "no level"),
+        (labels_with((1, 1, 1, 77)), "no level"),
+        (labels_with((1, 1, 1, 50)), "landmarks only"),
+        (labels_with((1, 1, 1, np.nan)), "no level"),
+    ],
+)
+def test_labels_that_cannot_be_used_are_told_why(data, reason, tmp_path):
+    with pytest.raises(ScanError, match=reason):
+        read_discs(save(tmp_path / "l.nii.gz", data))
+
+
+def broken(tmp_path, kind):
+    """Write a scan that is broken in one way."""
+    path = tmp_path / "scan.nii.gz"
+    good = np.random.default_rng(0).random((6, 6, 6)).astype(np.float32)
+    if kind == "missing":
+        return path
+    if kind == "text":
+        path.write_text("no scan at all")
+    elif kind == "annex":
+        path.write_text("/annex/objects/SHA256E-s4587345--38d1.nii.gz\n")
+    elif kind == "link":
+        path.symlink_to("../../.git/annex/objects/aa/bb/x.nii.gz")
+    elif kind == "truncated":
+        save(path, np.random.default_rng(0).random((40, 40, 40)))
+        path.write_bytes(path.read_bytes()[:4000])
+    elif kind == "4D":
+        save(path, np.random.default_rng(0).random((6, 6, 6, 3)))
+    elif kind == "nan":
+        good[2, 2, 2] = np.nan
+        save(path, good)
+    elif kind == "constant":
+        save(path, np.full((6, 6, 6), 3.0))
+    else:
+        image = nibabel.Nifti1Image(good, None)
+        image.header["sform_code"], image.header["qform_code"] = 1, 0
+        for axis, row in zip("xyz", {"zero": np.zeros((3, 4)), "inf": np.full((3, 4), np.inf)}[kind], strict=True):
+            image.header[f"srow_{axis}"] = row
+        image.to_filename(path)
+        raw = nibabel.load(path)
+        assert not np.isfinite(raw.affine).all() or np.linalg.det(raw.affine[:3, :3]) == 0
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("missing", "missing"),
+        ("text", "not a NIfTI"),
+        ("annex", "git annex get scan.nii.gz"),
+        ("link", "git annex get scan.nii.gz"),
+        ("truncated", "cut short"),
+        ("4D", "4 dimensions"),
+        ("nan", "not finite"),
+        ("constant", "same value"),
+        ("zero", "affine"),
+        ("inf", "affine"),
+    ],
+)
+def test_scans_that_cannot_be_used_are_told_why(kind, reason, tmp_path):
+    with pytest.raises(ScanError, match=reason):
+        read_scan(broken(tmp_path, kind))
+
+
+def test_normalising_ignores_units_and_keeps_empty_parts_black():
+    image = np.zeros((30, 30), np.float32)
+    image[:, 10:] = np.random.default_rng(0).uniform(100, 200, (30, 20))
+    first, second = normalise(image), normalise(image * 7)
+    np.testing.assert_allclose(first, second, atol=1e-5)
+    assert first[:, :10].max() == 0 and first.max() == 1
+    assert not normalise(np.zeros((4, 4))).any()
+
+
+@pytest.mark.parametrize(
+    ("voxel", "expected"),  # right, front, head, in mm
+    [((4.0, 0.6, 0.6), True), ((1.0, 1.0, 1.0), True), ((0.7, 0.7, 4.0), False), ((0.9, 3.5, 0.9), False)],
+)
+@pytest.mark.parametrize("codes", ["RAS", "ASL"])
+def test_scans_that_were_not_taken_from_the_side_are_known(voxel, expected, codes, tmp_path):
+    image = nibabel.Nifti1Image(np.random.default_rng(0).random((8, 9, 10)), np.diag([*voxel, 1.0]))
+    image = image.as_reoriented(ornt_transform(io_orientation(image.affine), axcodes2ornt(codes)))
+    nibabel.save(image, tmp_path / "a.nii")
+    assert is_sagittal(read_scan(tmp_path / "a.nii")) == expected

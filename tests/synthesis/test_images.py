@@ -1,0 +1,146 @@
+"""Images made in batches: points stay on their tissue, states follow the view, equal seeds give equal images."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+
+import utils.synthesis.images as randomise
+from utils.discs import SACRAL
+from utils.inference.heatmaps import render
+from utils.inference.second_pass import mask_to_spine
+from utils.scans.sagittal import normalise
+from utils.scans.sample import OUTSIDE, PRESENT, UNKNOWN
+from utils.synthesis.anatomy import Anatomy, generate_anatomy
+from utils.synthesis.batches import CHANNELS, SyntheticBatches, render_batch, validation_samples
+from utils.synthesis.canvas import CSF, PIXEL_MM, TISSUES
+from utils.synthesis.images import SIZE, Bank, generate_images
+
+
+@pytest.fixture(scope="module")
+def bank():
+    return Bank([generate_anatomy(np.random.default_rng(seed)) for seed in range(2)], 2)
+
+
+def dots():
+    """Return a drawing of nothing but a dot at each disc, in the middle plane alone."""
+    points = np.full((27, 2), np.nan)
+    points[1:] = np.stack([100 + 25.0 * np.arange(26), 160 + 20 * np.sin(np.arange(26) / 4)], -1)
+    maps = np.zeros((4, 1720, 660), np.uint8)
+    for row, column in np.round(points[1:] / PIXEL_MM).astype(int):
+        maps[0, row - 3 : row + 4, column - 3 : column + 4] = CSF
+    shift, widths = np.zeros(1720), np.tile([5.0, 8.0, 12.0], (1720, 1))
+    return Anatomy(maps, points, shift, widths)
+
+
+def test_points_stay_on_their_tissue_however_the_view_is_bent(monkeypatch):
+    signal = torch.zeros(8, len(TISSUES))
+    signal[:, CSF] = 1.0
+    monkeypatch.setattr(randomise, "_signals", lambda draw: signal)
+    monkeypatch.setattr(randomise, "_scanner", lambda draw, image, points: image)
+    monkeypatch.setattr(randomise, "_normalise", lambda image, filled: image)
+    images, points, states = generate_images(Bank([dots()], 1), 8, torch.Generator().manual_seed(0))
+    away = []
+    for image, place, state in zip(images[:, 0].numpy(), points.numpy(), states.numpy(), strict=True):
+        for level in np.flatnonzero(state == PRESENT):
+            row, column = place[level]
+            if 6 < row < SIZE - 7 and 6 < column < SIZE - 7:
+                low = np.round(place[level]).astype(int) - 5
+                part = image[low[0] : low[0] + 11, low[1] : low[1] + 11]
+                if part.max() > 0.5:  # else the dot lies beside the slab, or outside of the window
+                    away.append(ndimage.center_of_mass(part) + low - [row, column])
+    # Dots are drawn to a quarter of a pixel, and some are cut by the window.
+    assert len(away) > 20
+    assert np.abs(np.mean(away, 0)).max() < 0.15 and np.abs(away).max() < 1.0
+
+
+def test_what_lies_before_and_behind_the_spine_slides_along_it():
+    bank = Bank([dots()], 1)
+    tips = dots().points
+    row = torch.full((1, 1, 4), float(tips[10, 0]))
+    beside = torch.tensor([-60.0, -40.0, 20.0, 40.0])  # before the bodies, in one, in the canal, behind it
+    column = tips[10, 1] + beside.view(1, 1, 4).float()
+    rows, columns = randomise._slid(bank, torch.tensor([0]), (row, column), torch.tensor([25.0]), torch.tensor([-50.0]))
+    # Discs lie 25 mm below each other here: what is before is that of the next one, what is behind of the last but one.
+    expected = np.array([tips[11], tips[10], tips[10], tips[8]])
+    np.testing.assert_allclose(rows[0, 0], expected[:, 0], atol=1e-3)
+    np.testing.assert_allclose(columns[0, 0], expected[:, 1] + beside.numpy(), atol=0.3)  # lines have steps of 0.5 mm
+
+
+def test_the_spine_alone_is_what_the_second_look_at_a_scan_shows():
+    bank, which = Bank([dots()], 1), torch.tensor([0])
+    points = torch.from_numpy(dots().points - [200, 60])[None].float()
+    pixel = torch.arange(SIZE).float()
+    row, column = torch.meshgrid(pixel + 200, pixel + 60, indexing="ij")
+    states = torch.zeros(1, 27)
+    states[0, 6:12] = PRESENT
+    states[0, [1, SACRAL]] = PRESENT  # joints that no look goes by, since they are not reported
+    shown = randomise._mask_to_spine(bank, which, (row[None], column[None]), points, states)[0].numpy()
+    expected = mask_to_spine(np.ones((1, SIZE, SIZE)), dots().points[6:12] - [200, 60], 1.0)[0]
+    rows = slice(30, 150)  # between first and last disc; the lines beyond them differ, and all is shown there
+    assert (shown[rows] != expected[rows]).mean() < 0.005  # tips of the bank are read to half a millimetre
+    assert 0.2 < shown.mean() < 0.9 and (shown[:10] == 1).all()
+
+
+def test_a_level_is_present_where_slab_and_window_show_it(bank):
+    points = torch.full((1, 27, 2), 100.0)
+    points[0, 3] = torch.tensor([100.0, 300.0])  # beyond the image
+    points[0, 4] = torch.tensor([10.0, 100.0])  # in a part that is cut off
+    window = torch.ones(1, 1, SIZE, SIZE)
+    window[:, :, :50] = 0
+    which = torch.tensor([0])
+    bank = Bank([dots()], 1)
+    for depth, expected in ((0.0, PRESENT), (4.9, PRESENT), (-8.0, UNKNOWN), (14.5, OUTSIDE)):
+        states = randomise._states(bank, which, points, window, torch.tensor([depth]))[0]
+        assert states[2] == expected and states[3] == OUTSIDE and states[4] == OUTSIDE
+
+
+def test_an_image_of_noise_has_no_disc(bank, monkeypatch):
+    monkeypatch.setattr(randomise, "NOTHING_SHARE", 1.0)
+    images, _, states = generate_images(bank, 4, torch.Generator().manual_seed(0))
+    assert (states == OUTSIDE).all()
+    assert 0 <= images.min() and images.max() <= 1
+    # Rayleigh noise of any grain: the mean is sqrt(pi / 2) and the spread sqrt(2 - pi / 2) times the same number.
+    spread = images.flatten(1).std(1) / images.flatten(1).mean(1)
+    np.testing.assert_allclose(spread, np.sqrt(4 / np.pi - 1), rtol=0.25)
+
+
+def test_where_fluid_outshines_all_the_rest_is_as_it_was(monkeypatch):
+    signals = []
+    for share in (0.0, 1.0):
+        monkeypatch.setattr(randomise, "BRIGHT_FLUID_SHARE", share)
+        monkeypatch.setattr(randomise, "KNOWN_CONTRAST", 1.0)
+        signals.append(randomise._signals(randomise._Dice(torch.Generator().manual_seed(1), "cpu", 64)))
+    ratio = (signals[1] / signals[0]).numpy()
+    assert ratio[:, CSF].min() >= 1 and 2 < ratio[:, CSF].max() < np.exp(1.2)
+    assert (np.delete(ratio, CSF, axis=1) == 1).all()
+
+
+def test_images_are_normalised_as_scans_are():
+    image = np.random.default_rng(0).gamma(2.0, 1.0, (SIZE, SIZE)).astype(np.float32)
+    image[:40] = 0
+    found = randomise._normalise(torch.from_numpy(image)[None, None], torch.from_numpy(image > 0)[None, None])
+    # Its percentiles are of an eighth of the pixels.
+    np.testing.assert_allclose(found[0, 0], normalise(image), atol=0.03)
+
+
+def test_equal_seeds_epochs_and_steps_give_equal_batches(bank):
+    batches = SyntheticBatches(bank, 2, seed=5)
+    first = batches.batch(3, 7)
+    assert all(torch.equal(a, b) for a, b in zip(first, batches.batch(3, 7), strict=True))
+    for epoch, step in ((3, 8), (4, 7)):
+        assert not torch.equal(batches.batch(epoch, step)[0], first[0])
+    assert first[0].shape == (2, 1, SIZE, SIZE) and first[1].shape == (2, len(CHANNELS), SIZE // 4, SIZE // 4)
+    assert 0 <= first[0].min() and first[0].max() <= 1
+
+
+def test_targets_are_those_of_prepared_slices():
+    sample = validation_samples(4, 1)[0]
+    points, states = torch.full((1, 27, 2), float("nan")), torch.zeros(1, 27)
+    points[0, sample.levels] = torch.from_numpy(sample.points.astype(np.float32))
+    states[0, sample.levels] = PRESENT
+    points = points.nan_to_num(0)
+    points[0, SACRAL], states[0, SACRAL] = torch.tensor([200.0, 130.0]), PRESENT
+    places, levels = np.append(sample.points, [[200.0, 130.0]], 0), [*sample.levels, SACRAL]
+    expected = render(places, [CHANNELS.index(k) for k in levels], len(CHANNELS), (SIZE, SIZE), 4.0, 1.0)
+    np.testing.assert_allclose(render_batch(points, states)[0], expected, atol=1e-4)

@@ -1,0 +1,1 @@
+"""Scores of predictions against labels: metrics, intervals, tables, and scans cut to a few discs."""

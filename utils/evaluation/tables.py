@@ -1,0 +1,160 @@
+"""Tables of scores, as Markdown and as the rows of discs.csv."""
+
+import csv
+
+import numpy as np
+
+from utils.discs import name
+from utils.system.files import UserError
+
+DISC_COLUMNS = (
+    "scan", "subject", "contrast", "source", "level", "name", "outcome", "error_mm", "error_si_mm", "error_lr_mm",
+    "confidence", "true_row_mm", "true_col_mm", "row_mm", "col_mm",
+)  # fmt: skip
+
+
+def markdown(head, rows):
+    """Return a table as Markdown."""
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    return "\n".join(lines + ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows])
+
+
+def number(value):
+    """Format a distance."""
+    return f"{value:.2f}" if np.isfinite(value) else "-"
+
+
+def share(part, whole):
+    """Format a share in per cent with its numerator and denominator."""
+    return f"{100 * part / whole:.1f} ({part}/{whole})" if whole else "-"
+
+
+def labelled_table(groups):
+    """Return the table of scores by the labelled protocol.
+
+    Parameters
+    ----------
+    groups : dict
+        Label of a row to the scores of `utils.evaluation.metrics.labelled_scores`.
+    """
+    head = ["", "scans", "discs", "DTT mean (SD), mm", "median", "95th", "FN %", "FP %", "identified %"]
+    rows = []
+    for label, s in groups.items():
+        false = s["n_far"] + s["n_extra"] + s["n_wrong_level"]
+        rows.append([
+            *_distance_cells(label, s),
+            share(s["n_missed"] + s["n_far"], s["n_true"]), share(false, s["n_pred"]),
+            share(s["n_identified"], s["n_true"]),
+            f"{s['n_all_right']}/{s['n_scans']}" if s["n_scans"] else "-",
+        ])  # fmt: skip
+    return markdown([*head, "scans all right"], rows)
+
+
+def published_table(groups):
+    """Return the table of scores by the published protocol, as of `metrics.published_scores`, by group."""
+    head = ["", "scans", "discs", "DTT mean (SD), mm", "median", "95th", "FN %", "FP %", "FN, FP % without the leak"]
+    rows = []
+    for label, s in groups.items():
+        fair = s["without_leak"]
+        rows.append([
+            *_distance_cells(label, s), share(s["n_missed"], s["n_true"]), share(s["n_false"], s["n_true"]),
+            f"{100 * fair['fn_rate']:.1f}, {100 * fair['fp_rate']:.1f}",
+        ])  # fmt: skip
+    return markdown(head, rows)
+
+
+def _distance_cells(label, s):
+    spread = f"{number(s['dtt_mean'])} ({number(s['dtt_sd'])}), N={s['dtt_n']}"
+    return [label, s["n_scans"], s["n_true"], spread, number(s["dtt_median"]), number(s["dtt_p95"])]
+
+
+def windows_table(found):
+    """Return the table of partial fields of view.
+
+    Parameters
+    ----------
+    found : dict
+        (place, discs a window) to the rows of `utils.evaluation.metrics.compare`.
+    """
+    head = ["window", "discs", "scans", "identified %", "FP %", "confidence where right", "where wrong"]
+    table = []
+    for (place, count), rows in found.items():
+        right = [row.confidence for row in rows if row.outcome == "identified"]
+        wrong = [row.confidence for row in rows if row.outcome in ("far", "extra", "wrong level")]
+        table.append([
+            place, count, len({row.case.name for row in rows}),
+            share(len(right), sum(row.true is not None for row in rows)), share(len(wrong), len(right) + len(wrong)),
+            number(np.mean(right)) if right else "-", number(np.mean(wrong)) if wrong else "-",
+        ])  # fmt: skip
+    return markdown(head, table)
+
+
+def interval_line(scores):
+    """Return the intervals of a whole split, its errors in space and its calibration, in two lines."""
+    limits = scores["interval_95"]
+    labels = {"identified": "identified", "fn_rate": "FN", "fp_rate": "FP"}
+    spans = [f"{label} {_span(np.multiply(limits[key], 100), 1, '%')}" for key, label in labels.items()]
+    spans.append(f"DTT {_span(limits['dtt_mean'], 2, 'mm')}")
+    return (
+        f"95 % intervals over {scores['n_subjects']} subjects (bootstrap): {', '.join(spans)}\n"
+        f"in space {number(scores['mean_3d'])} ({number(scores['sd_3d'])}) mm; expected calibration error of the "
+        f"confidence {scores['calibration_error']:.3f}, N={scores['n_pred']}"
+    )
+
+
+def _span(limits, digits, unit):
+    low, high = (f"{limit:.{digits}f}" for limit in limits)
+    return f"{low} to {high} {unit}" if np.isfinite(limits).all() else "-"
+
+
+def disc_rows(rows):
+    """Return the rows of discs.csv, its head first, in mm."""
+
+    def cells(values):
+        return ["" if not np.isfinite(value) else f"{value:.3f}" for value in values]
+
+    nowhere = (np.nan, np.nan)
+    return [DISC_COLUMNS] + [
+        [
+            row.case.name, row.case.subject, row.case.contrast, row.case.source, row.level, name(row.level),
+            row.outcome,
+            *cells([row.error, row.error_si, row.error_lr, row.confidence]),
+            *cells(nowhere if row.true is None else row.true), *cells(nowhere if row.found is None else row.found),
+        ]
+        for row in rows
+    ]  # fmt: skip
+
+
+def read_discs_csv(run):
+    """Return (subject, outcome, error in mm) of each disc that an evaluation listed, and the set of true ones.
+
+    A true disc is told by scan and level.
+
+    Raises
+    ------
+    UserError
+        If the run was not evaluated.
+    """
+    path = next((p for p in (run / "evaluation" / "discs.csv", run / "discs.csv") if p.is_file()), None)
+    if path is None:
+        raise UserError(f"{run} holds no evaluation: run evaluate.py --weights {run} first")
+    with open(path, newline="", encoding="utf-8", errors="surrogateescape") as table:
+        reader = csv.DictReader(table)
+        rows = list(reader)
+    if "outcome" not in (reader.fieldnames or ()):
+        raise UserError(f"{path} holds predictions without a truth: name the folder of an evaluation")
+    # Evaluations of versions before 2026-11-26 call the subject "person".
+    column = "subject" if "subject" in reader.fieldnames else "person"
+    found = [(row[column], row["outcome"], float(row["error_mm"] or "nan")) for row in rows]
+    return found, {(row["scan"], row["level"]) for row in rows if row["outcome"] in ("identified", "far", "missed")}
+
+
+def comparison_table(first, second, found):
+    """Return the table of `utils.evaluation.intervals.differences` between two runs."""
+    rows = []
+    for key, (one, two, change, (low, high)) in found.items():
+        scale, unit = (1, "mm") if key == "dtt_mean" else (100, "%")
+        span = f"{scale * low:+.2f} to {scale * high:+.2f}" if np.isfinite(change) else "-"
+        change = f"{scale * change:+.2f}" if np.isfinite(change) else "-"
+        rows.append([f"{key}, {unit}", number(scale * one), number(scale * two), change, span])
+    return markdown(["", first, second, "difference", "95 % interval"], rows)

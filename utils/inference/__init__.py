@@ -1,0 +1,1 @@
+"""From a checkpoint and a slice to labelled discs: network, heatmaps, search for the chain, confidence."""

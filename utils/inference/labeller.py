@@ -1,0 +1,190 @@
+"""A trained network that labels scans: forward pass, candidates, search for the chain, confidence."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from utils.discs import SACRAL
+from utils.inference.checkpoint import build_network, load_checkpoint
+from utils.inference.confidence import Calibration
+from utils.inference.heatmaps import STRIDE, candidates, to_heatmap
+from utils.inference.lateral import lateral_positions
+from utils.inference.second_pass import mask_to_spine
+from utils.inference.skeleton import doubt_of, prior_of, search, shift_margin, strongest
+from utils.system.device import autocast, choose_device
+
+MOST_PIXELS = 2**22  # in one pass, which is more than a whole spine has: memory is bounded for every scan
+MULTIPLE = 64  # a slice is padded to a multiple of this: four levels of pooling at a quarter of the resolution
+
+
+@dataclass
+class Prediction:
+    """The discs of one scan.
+
+    Attributes
+    ----------
+    levels : (N,) int array, ascending
+    points : (N, 2) float array
+        Row and column in pixels of the slice.
+    across : (N,) float array
+        Left-right position in mm, on the scale of the slabs' offsets.
+    confidence : (N,) float array in 0..1
+        Chance that a disc is right, where the labeller was calibrated.
+    evidence : (N,) float array in 0..1
+        Heatmap value.
+    share : (N,) float array in 0..1
+        Share of all chains that take the disc.
+    margin : float
+        Score of the chain less that of the best chain shifted by one level; NaN without a disc.
+    heatmaps : (K, h, w) float32 array in 0..1
+        Of the last stack, at a quarter of the resolution: the highest value of all slabs, the mean of all looks.
+    attention : (h, w) float32 array in 0..1, or None
+        Of the slab shown, at the first look.
+    slab : int
+        The slab with the most evidence for the discs found, to show.
+    """
+
+    levels: np.ndarray
+    points: np.ndarray
+    across: np.ndarray
+    confidence: np.ndarray
+    evidence: np.ndarray
+    share: np.ndarray
+    margin: float
+    heatmaps: np.ndarray
+    attention: np.ndarray | None
+    slab: int
+
+    def kept(self, keep):
+        """Return the prediction with some of its discs (N,) alone."""
+        parts = ("levels", "points", "across", "confidence", "evidence", "share")
+        return replace(self, **{part: getattr(self, part)[keep] for part in parts})
+
+
+class Labeller:
+    """A network with all that it takes to name the discs of a scan."""
+
+    def __init__(self, checkpoint, source, device=None, network=None):
+        self.checkpoint, self.source = checkpoint, Path(source)
+        self.device = device or choose_device()
+        self.channels = tuple(checkpoint["levels"])
+        self.levels = tuple(level for level in self.channels if level != SACRAL)
+        self.resolution = checkpoint["resolution"]
+        self.prior = prior_of(checkpoint)
+        stored = checkpoint.get("calibration")
+        self.calibration = Calibration.from_dict(stored) if stored else Calibration()
+        self.passes = checkpoint.get("passes", checkpoint.get("looks", 1))  # "looks" in older files
+        self.searching = True
+        self.network = network
+        if network is None:
+            network = build_network(checkpoint).to(self.device, memory_format=torch.channels_last)
+            self.network = network.eval()
+
+    def label(self, slabs, offsets=(0.0,)):
+        """Find and name the discs of a scan.
+
+        Parameters
+        ----------
+        slabs : (S, H, W) array
+            Sagittal slices side by side, normalised to 0..1, at the network's resolution.
+        offsets : (S,) array
+            Left-right position of each in mm.
+
+        Returns
+        -------
+        Prediction
+            Without the discs whose confidence is below the calibration's threshold.
+        """
+        heatmaps, attention = self.heatmaps(slabs)
+        offsets, shape = np.asarray(offsets, float), slabs.shape[1:]
+        if self.passes == 2 and self.searching:
+            first = self._named(heatmaps, offsets, shape)
+            spine = first.points[np.isin(first.levels, self.levels)]
+            if len(spine):
+                heatmaps = (heatmaps + self.heatmaps(mask_to_spine(slabs, spine, self.resolution))[0]) / 2
+        prediction = self.discs(heatmaps, offsets, shape)
+        if attention is not None:
+            prediction.attention = attention[prediction.slab]
+        return prediction
+
+    @torch.inference_mode()
+    def heatmaps(self, slabs):
+        """Return heatmaps (S, K, ceil(H/4), ceil(W/4)) in 0..1, and attention maps (S, h, w) or None, of slabs."""
+        height, width = slabs.shape[1:]
+        padded = np.zeros((len(slabs), *[-(-size // MULTIPLE) * MULTIPLE for size in (height, width)]), np.float32)
+        padded[:, :height, :width] = slabs
+        rows, columns = -(-height // STRIDE), -(-width // STRIDE)
+        values, attention = [], []
+        for batch in torch.from_numpy(padded)[:, None].split(max(1, MOST_PIXELS // padded[0].size)):
+            with autocast(self.device, self.checkpoint["args"].get("amp", True)):
+                output = forward(self.network, batch.to(self.device))[-1].float()
+            output = output.sigmoid() if self.checkpoint["output"] == "logits" else output.clamp(0, 1)
+            values.append(output[:, :, :rows, :columns].cpu().numpy())
+            if self.network.attention_map is not None:
+                attention.append(self.network.attention_map[:, 0, :rows, :columns].float().cpu().numpy())
+        return np.concatenate(values), np.concatenate(attention) if attention else None
+
+    def discs(self, heatmaps, offsets, shape):
+        """Name the discs in heatmaps (S, K, h, w) of slabs with a ``shape`` (H, W); returns a `Prediction`."""
+        found = self._named(heatmaps, offsets, shape)
+        sure = found.confidence >= self.calibration.threshold if self.searching else np.ones(len(found.levels), bool)
+        return found.kept(sure & np.isin(found.levels, self.levels))
+
+    def _named(self, heatmaps, offsets, shape):
+        """Name all discs, the unsure ones and what the sacrum holds, too."""
+        heatmaps = np.nan_to_num(heatmaps, nan=0.0, posinf=0.0, neginf=0.0)
+        highest = heatmaps.max(0)
+        found = candidates(highest)
+        extent = np.asarray(shape) * self.resolution
+        in_mm = [
+            (points * self.resolution, evidence, doubt_of(around(highest[None], points)[:, 0]))
+            for points, evidence in found
+        ]
+        chain = search(in_mm, self.channels, self.prior, extent) if self.searching else strongest(in_mm, self.channels)
+        channels = [self.channels.index(level) for level in chain.picks]
+        taken = list(zip(channels, chain.picks.values(), strict=True))
+        points = np.reshape([found[channel][0][pick] for channel, pick in taken], (-1, 2))
+        evidence = np.array([found[channel][1][pick] for channel, pick in taken])
+        share = np.array(list(chain.share.values()))
+        near = around(heatmaps, points)  # (N, S, K)
+        by_level = dict(zip(self.channels, np.moveaxis(near.max(1), 1, 0), strict=True)) if len(points) else {}
+        levels = np.array(list(chain.picks), int)
+        margin = shift_margin(points * self.resolution, levels, by_level, chain.score, self.prior, extent)
+        by_slab = near[np.arange(len(points)), :, channels]
+        confidence = self.calibration.confidence(evidence, share, np.full(len(points), margin))
+        if not self.searching:  # the calibration is of chains
+            confidence = evidence
+        return Prediction(
+            levels, points, lateral_positions(by_slab, offsets, points[:, 0] * self.resolution), confidence, evidence,
+            share, margin, highest[: len(self.levels)], None,
+            int(by_slab.sum(0).argmax()) if len(points) else len(offsets) // 2,
+        )  # fmt: skip
+
+
+def around(heatmaps, points):
+    """Return the highest heatmap values (N, S, K) in the 3 x 3 cells about points (N, 2) in pixels."""
+    last = np.array(heatmaps.shape[2:]) - 1
+    values = np.zeros((len(points), *heatmaps.shape[:2]), np.float32)
+    for index, (row, column) in enumerate(np.clip(np.round(to_heatmap(points)), 0, last).astype(int)):
+        values[index] = heatmaps[:, :, max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2].max((2, 3))
+    return values
+
+
+def forward(network, images):
+    """Call a network on grey images (B, 1, H, W), which are repeated for one that takes more channels."""
+    channels = getattr(network, "module", network).in_channels  # within the wrapper for several processes
+    images = images.expand(-1, channels, -1, -1)
+    return network(images.contiguous(memory_format=torch.channels_last))
+
+
+def load_labeller(path, device=None):
+    """Load a labeller from a run's folder or a checkpoint file, our own or a released one.
+
+    Raises
+    ------
+    UserError
+        If there are no weights, or they cannot be read.
+    """
+    return Labeller(load_checkpoint(path), path, device)

@@ -1,0 +1,1 @@
+"""What every script needs and no field knows of: files, flags, processes, devices, progress, signals."""

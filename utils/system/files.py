@@ -1,0 +1,172 @@
+"""Files that appear whole or not at all, and errors that a user understands."""
+
+import contextlib
+import csv
+import io
+import json
+import os
+import socket
+import sys
+import tempfile
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+
+class UserError(Exception):
+    """A mistake that the user can mend; its message is one sentence that says how."""
+
+
+@contextlib.contextmanager
+def cannot_be_written(path):
+    """Turn what the system says against writing a file into a sentence.
+
+    Raises
+    ------
+    UserError
+        In the place of an `OSError`.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be written ({error.strerror or error}): free space or name another folder"
+        ) from error
+
+
+@contextlib.contextmanager
+def replace_file(path):
+    """Give a temporary path beside ``path``; it takes the place of ``path`` once it is written.
+
+    Parameters
+    ----------
+    path : path-like
+        The file to make; its folder is made too.
+
+    Yields
+    ------
+    Path
+        Where to write. It keeps the ending of ``path``, which some writers look at.
+
+    Raises
+    ------
+    UserError
+        If the folder cannot be written to, or the disk is full.
+    """
+    path = Path(path)
+    temporary = None
+    try:
+        with cannot_be_written(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # Short, whatever the name: a name of 250 characters leaves no room for a longer one.
+            handle, temporary = tempfile.mkstemp(
+                prefix=f"{_here()}{os.getpid()}-", suffix="".join(path.suffixes[-2:])[-8:], dir=path.parent
+            )
+            os.close(handle)
+            yield Path(temporary)
+            mask = os.umask(0)
+            os.umask(mask)
+            os.chmod(temporary, 0o666 & ~mask)
+            with open(temporary, "rb") as written:
+                os.fsync(written.fileno())
+            os.replace(temporary, path)
+    finally:
+        if temporary is not None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+
+
+def _here():
+    """Return how the names of unfinished files begin on this machine."""
+    return f".part-{zlib.crc32(socket.gethostname().encode()):08x}-"
+
+
+def sweep(folder):
+    """Remove the unfinished files in a folder, and below, whose process was killed."""
+    for path in Path(folder).rglob(f"{_here()}*"):
+        process = path.name.removeprefix(_here()).split("-")[0]
+        if process.isdigit() and not _lives(int(process)):
+            path.unlink(missing_ok=True)
+
+
+def _lives(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # of someone else
+    return True
+
+
+def save_bytes(path, content):
+    """Write a file whole."""
+    with replace_file(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def save_text(path, text):
+    """Write a text file whole, in UTF-8; names of files that are not in it keep their bytes."""
+    with replace_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors="surrogateescape", newline="")
+
+
+def save_table(path, rows, delimiter=","):
+    """Write rows of cells, the head first, as a table."""
+    text = io.StringIO()
+    csv.writer(text, delimiter=delimiter, lineterminator="\n").writerows(rows)
+    save_text(path, text.getvalue())
+
+
+def save_json(path, value):
+    """Write a JSON file whole; NaN becomes null, which JSON can hold."""
+    save_text(path, json.dumps(_finite(value), indent=1, allow_nan=False) + "\n")
+
+
+def _finite(value):
+    if isinstance(value, dict):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return _finite(value.tolist())
+    if isinstance(value, (float, np.floating)):
+        return float(value) if np.isfinite(value) else None
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def save_npz(path, uncompressed=(), **arrays):
+    """Write arrays to a compressed ``.npz`` whose bytes depend on the arrays alone.
+
+    ``numpy.savez`` stores the time of writing; here every member is dated 1980, so that the same data
+    gives the same file. Readable with ``numpy.load(path, allow_pickle=False)``. Those named ``uncompressed``
+    are stored as they are.
+    """
+    content = io.BytesIO()  # an archive on a full disk would complain a second time when it is closed
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for key, array in arrays.items():
+            buffer = io.BytesIO()
+            np.lib.format.write_array(buffer, np.asarray(array), allow_pickle=False)
+            kind = zipfile.ZIP_STORED if key in uncompressed else zipfile.ZIP_DEFLATED
+            archive.writestr(zipfile.ZipInfo(f"{key}.npy"), buffer.getvalue(), kind)
+    save_bytes(path, content.getbuffer())
+
+
+def run(main):
+    """Call a script's ``main``; a user's mistake, or a file that is gone, becomes one line and exit status 2."""
+    with contextlib.suppress(AttributeError):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be text
+    try:
+        sys.exit(main())
+    except (UserError, OSError) as error:
+        if isinstance(error, OSError):
+            if error.filename is None:
+                raise
+            error = f"{error.filename} cannot be used ({error.strerror}): it was removed, or may not be read or written"
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        sys.exit(130)

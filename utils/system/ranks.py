@@ -1,0 +1,132 @@
+"""Several processes that train or predict together, started by torchrun; one alone is the plain case."""
+
+import os
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from utils.system.device import choose_device
+
+PATIENCE = timedelta(days=7)
+
+
+def join(name=None):
+    """Join the processes that torchrun started, if it did, and return this one's device.
+
+    Parameters
+    ----------
+    name : str, optional
+        A torch device; by default this process's own GPU where there is one, else the CPU.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
+        if name == "cuda" or (name is None and torch.cuda.is_available()):
+            name = f"cuda:{os.environ['LOCAL_RANK']}"
+        device = choose_device(name)
+        if device.type == "cuda":
+            torch.cuda.set_device(device)
+        # Who labels fewer or smaller scans waits for the others at the end, however long.
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+        return device
+    return choose_device(name)
+
+
+def leave():
+    """Part from the other processes, at the end of the work."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def count():
+    """Return the number of processes."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def rank():
+    """Return the number of this process; the one with 0 writes what belongs to all."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def mean(value):
+    """Return the mean of a tensor over the processes, without a gradient."""
+    if count() == 1:
+        return value
+    total = value.detach().clone()
+    dist.all_reduce(total)
+    return total / count()
+
+
+def gather(value):
+    """Return the values of all processes, a list by rank; they travel as pickles."""
+    if count() == 1:
+        return [value]
+    values = [None] * count()
+    dist.all_gather_object(values, value)
+    return values
+
+
+def deal(items):
+    """Return this process's share of a list: every so-many-th item."""
+    return items[rank() :: count()]
+
+
+def undeal(shares):
+    """Put the shares of `deal`, a list by rank, together in the first order."""
+    whole = [None] * sum(map(len, shares))
+    for own, share in enumerate(shares):
+        whole[own :: len(shares)] = share
+    return whole
+
+
+def share(network, device):
+    """Return a network whose gradients and batch statistics are those of all processes together."""
+    if count() == 1:
+        return network
+    if device.type == "cuda":
+        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+        return DistributedDataParallel(network, [device], broadcast_buffers=False)
+    return DistributedDataParallel(share_statistics(network), broadcast_buffers=False)
+
+
+def share_statistics(network):
+    """Let a network's batch normalisations take the statistics of all processes; returns it."""
+    for module in network.modules():
+        if type(module) is nn.BatchNorm2d:
+            module.__class__ = SharedBatchNorm
+    return network
+
+
+class Mean(torch.autograd.Function):
+    """The mean of a tensor over the processes, as `mean`, with its gradient."""
+
+    @staticmethod
+    def forward(_, value):
+        """Return the mean."""
+        return mean(value)
+
+    @staticmethod
+    def backward(_, gradient):
+        """Every process's value is in the mean of all: the gradient is the mean of theirs."""
+        return mean(gradient)
+
+
+class SharedBatchNorm(nn.BatchNorm2d):
+    """Batch normalisation by the statistics of all processes: torch's own `SyncBatchNorm` runs on GPUs alone."""
+
+    def forward(self, x):
+        """Normalise (B, C, h, w), where every process holds a batch of the same size."""
+        if not self.training:
+            return super().forward(x)
+        # In double precision, as torch's own sums: slices are mostly black, and small spreads tell.
+        middle = Mean.apply(x.mean((0, 2, 3), dtype=torch.float64)).float()
+        away = x - middle[:, None, None]
+        spread = Mean.apply((away**2).mean((0, 2, 3), dtype=torch.float64)).float()
+        with torch.no_grad():
+            size = x.numel() / x.shape[1] * count()
+            self.running_mean.lerp_(middle, self.momentum)
+            self.running_var.lerp_(spread * size / (size - 1), self.momentum)
+            self.num_batches_tracked += 1
+        scale = self.weight / torch.sqrt(spread + self.eps)
+        return (away * scale[:, None, None] + self.bias[:, None, None]).to(x.dtype)

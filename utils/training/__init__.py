@@ -1,0 +1,1 @@
+"""Training: where the slices come from, augmentation, losses, recipes, one epoch, and the folder of a run."""

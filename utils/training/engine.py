@@ -1,0 +1,148 @@
+"""One epoch of training, one look at the validation split, and the calibration on it at the end."""
+
+import numpy as np
+import torch
+
+from utils.evaluation.metrics import Case, compare, identified_and_distance
+from utils.inference.confidence import Calibration, fit
+from utils.inference.labeller import forward
+from utils.system import ranks
+from utils.system.device import autocast
+from utils.training.slices import transform_slabs
+
+CALIBRATION_VIEWS = 80  # with the fields of view and contrasts that training draws
+
+
+class NotFinite(Exception):
+    """The loss is not a number any more; nothing was learned from that batch."""
+
+
+def train_epoch(network, batches, losses, loss_of, optimizer, scheduler, device, amp, bar, stop):
+    """Train for the rest of an epoch.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Of this process, or what `utils.system.ranks.share` made of it.
+    batches : iterable
+        Those of the epoch that are not done yet, as of `utils.training.sources`.
+    losses : list of float
+        Of the steps done, over all processes; grows.
+    loss_of : callable
+        Of `utils.training.loss`.
+    optimizer, scheduler : as in torch.optim
+        The schedule goes on with every step.
+    device : torch.device
+    amp : bool
+        Compute in bfloat16 where the hardware has it.
+    bar : tqdm
+        Moves by a batch's slices, and shows the loss.
+    stop : utils.system.signals.Stop, or bool
+        Looked at in each step; the epoch is left after it when it is true.
+
+    Returns
+    -------
+    bool
+        Whether the epoch is done.
+
+    Raises
+    ------
+    NotFinite
+        Before the step that the loss would have led to.
+    """
+    network.train()
+    for images, target, weight, _ in batches:
+        images, target, weight = (tensor.to(device, non_blocking=True) for tensor in (images, target, weight))
+        with autocast(device, amp):
+            outputs = forward(network, images)
+        loss = loss_of(outputs, target, weight, ranks.mean)
+        # Together, since each question to the device waits for it: one process that is told to stop stops all.
+        value, stopped = ranks.mean(torch.stack([loss.detach(), loss.new_tensor(bool(stop))])).tolist()
+        if not np.isfinite(value):
+            raise NotFinite
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        scheduler.step()
+        losses.append(value)
+        bar.update(len(images) * ranks.count())
+        bar.set_postfix_str(f"loss {value:.4f}{bar.validation}", refresh=False)
+        if stopped:
+            return False
+    return True
+
+
+@torch.inference_mode()
+def validation_loss(network, loader, loss_of, device, amp):
+    """Return the mean loss over the validation split, whose slices are cut to the training's size."""
+    network.eval()
+    total, count = 0.0, 0
+    for images, target, weight, _ in ranks.deal(list(loader)):
+        with autocast(device, amp):
+            outputs = forward(network, images.to(device))
+        total += loss_of(outputs, target.to(device), weight.to(device)).item() * len(images)
+        count += len(images)
+    totals, counts = zip(*ranks.gather((total, count)), strict=True)
+    return sum(totals) / sum(counts)
+
+
+def validate(labeller, samples, shown):
+    """Label whole validation scans, as evaluation does.
+
+    Returns
+    -------
+    identified : float
+        Share of the true discs with a prediction of their own level within 10 mm.
+    distance : float
+        Mean distance of those in mm; NaN if there is none.
+    maps : list of (h, w) uint8 tensors
+        Highest value of all heatmaps, of the first ``shown`` scans.
+    """
+    labeller.network.eval()
+    own = []
+    for index, sample in ranks.deal(list(enumerate(samples))):
+        found = labeller.label(sample.slabs, sample.offsets)
+        heat = (255 * found.heatmaps.max(0)).astype(np.uint8) if index < shown else None
+        own.append((found.points * sample.spacing, found.levels, heat))
+    found = ranks.undeal(ranks.gather(own))
+    scores = identified_and_distance(
+        [(s.points * s.spacing, s.levels) for s in samples], [(points, levels) for points, levels, _ in found]
+    )
+    return *scores, [torch.from_numpy(heat) for *_, heat in found[:shown]]
+
+
+def calibrate(labeller, samples, seed=0):
+    """Fit the confidence on a validation split: on its scans as they are, and on augmented views of them.
+
+    Parameters
+    ----------
+    labeller : Labeller
+        Its own calibration is replaced.
+    samples : list of Sample
+    seed : int
+
+    Returns
+    -------
+    Calibration
+    """
+    labeller.network.eval()
+    labeller.calibration = Calibration()
+    shown = list(samples)
+    for view in range(CALIBRATION_VIEWS):
+        shown.append(transform_slabs(np.random.default_rng([seed, 3, view]), samples[view % len(samples)]))
+    found, n_true = [], 0
+    for sample in shown:
+        prediction = labeller.label(sample.slabs, sample.offsets)
+        for row in compare(Case.of(sample, prediction), labeller.levels):
+            n_true += row.true is not None
+            if row.found is not None and row.outcome != "unknown":
+                index = list(prediction.levels).index(row.level)
+                sure = prediction.evidence[index], prediction.share[index], prediction.margin
+                found.append((*sure, row.outcome == "identified"))
+    labeller.calibration = fit(*np.reshape(found, (-1, 4)).T, n_true)
+    return labeller.calibration
+
+
+def better(score, best):
+    """Tell whether (identified, distance) beats the best so far: a higher share, then a lower distance."""
+    return best is None or score[0] > best[0] or (score[0] == best[0] and score[1] < best[1])

@@ -1,0 +1,118 @@
+"""The folder of a training: ``last.pt`` to go on from, the one before it, ``best.pt`` to use, and the log."""
+
+import contextlib
+import json
+import os
+import sys
+
+from utils.inference.checkpoint import load_checkpoint, save_checkpoint
+from utils.system import ranks
+from utils.system.files import UserError, cannot_be_written, save_text
+
+LAST, BEFORE, BEST = "last.pt", "before.pt", "best.pt"
+SAME_ON_RESUME = ("synthetic", "recipe", "epochs", "batch_size", "lr", "seed", "amp")
+
+
+def holds_run(out):
+    """Tell whether a folder holds a training, be it only begun."""
+    return any((out / name).exists() for name in (LAST, BEFORE, BEST))
+
+
+def full_state(state, network, average, optimizer, scheduler):
+    """Return all that it takes to go on from here; where there is an average, a prediction takes its weights."""
+    weights, rest = weights_of(network), {}
+    if average:
+        rest = {"newest": weights, "averaged": int(average.n_averaged)}
+        weights = weights_of(average.module)
+    return {
+        **state, "state_dict": weights, **rest, "optimizer": optimizer.state_dict(),
+        "scheduler": scheduler.state_dict(),
+    }  # fmt: skip
+
+
+def weights_of(network):
+    """Return a network's weights, on the CPU."""
+    return {key: value.detach().cpu() for key, value in network.state_dict().items()}
+
+
+def save_best(out, state, network):
+    """Save what a prediction needs, without the log."""
+    save_checkpoint(out / BEST, {**state, "state_dict": weights_of(network), "log": [], "frames": [], "losses": []})
+
+
+def save_last(out, state, *rest):
+    """Save all that it takes to go on; what was saved before, and is whole, is kept as ``before.pt``.
+
+    Raises
+    ------
+    UserError
+        If the folder is gone or cannot be written to.
+    """
+    if not (out / "args.json").exists():
+        raise UserError(f"{out} was removed or emptied while it was in use: start again with another --out")
+    if state["log"]:
+        save_text(out / "log.jsonl", "".join(json.dumps(line) + "\n" for line in state["log"]))
+    if (out / LAST).exists():
+        with cannot_be_written(out / BEFORE):
+            os.replace(out / LAST, out / BEFORE)
+    save_checkpoint(out / LAST, full_state(state, *rest))
+
+
+def load_last(out):
+    """Return the checkpoint to go on from: the last one, or the one before where the last is damaged.
+
+    Raises
+    ------
+    UserError
+        If there is no run, or no checkpoint of it that is whole.
+    """
+    found = [out / name for name in (LAST, BEFORE) if (out / name).exists()]
+    if not found:
+        raise UserError(f"{out} holds no run to resume: leave --resume out to start one")
+    for file in found:
+        try:
+            return {**load_checkpoint(file), "file": file.name}
+        except UserError as error:
+            if file == found[-1]:
+                raise
+            print(f"warning: {error}; going on from {found[-1].name}", file=sys.stderr)
+
+
+def told(key, value):
+    """Return how the flag of a setting is given."""
+    if key == "amp":
+        return "bfloat16 (no --no-amp)" if value else "--no-amp"
+    flag = f"--{key.replace('_', '-')}"
+    return f"no {flag}" if value is None else f"{flag} {value}"
+
+
+def go_on(out, checkpoint, state, network, average, optimizer, scheduler):
+    """Bring back a run exactly as `load_last` found it in ``out``.
+
+    Raises
+    ------
+    UserError
+        If it was made with other flags or data.
+    """
+    settings = {key: checkpoint["args"].get(key) for key in SAME_ON_RESUME}
+    changed = [key for key in SAME_ON_RESUME if settings[key] != state["args"][key]]
+    if changed:
+        flags = ", ".join(told(key, settings[key]) for key in changed)
+        raise UserError(f"{out} holds a run with {flags}: give the same to go on with it")
+    if checkpoint.get("samples", state["samples"]) != state["samples"]:
+        raise UserError(
+            f"{out} holds a run on other samples than those of {state['args']['data']}: give the same --data, prepared "
+            "alike"
+        )
+    if checkpoint.pop("file") == BEFORE and ranks.rank() == 0:
+        with contextlib.suppress(FileNotFoundError):  # or it would take the place of the one that is whole
+            os.replace(out / LAST, out / "damaged.pt")
+    weights = checkpoint.pop("state_dict")
+    if average:
+        average.module.load_state_dict(weights)
+        average.n_averaged.fill_(checkpoint.pop("averaged"))
+        weights = checkpoint.pop("newest")
+    network.load_state_dict(weights)
+    optimizer.load_state_dict(checkpoint.pop("optimizer"))
+    scheduler.load_state_dict(checkpoint.pop("scheduler"))
+    state.update(checkpoint)
