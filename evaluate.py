@@ -101,7 +101,11 @@ def settle(args, labeller):
     UserError
         If the data is not named and not known, or does not fit the network.
     """
-    data = args.data or labeller.checkpoint["data"]
+    known = labeller.checkpoint["data"] or []
+    known = [known] if isinstance(known, str) else known  # runs of versions before 2026-11-26 have one data set
+    if len(known) > 1 and not args.data:
+        raise UserError(f"{labeller.source} was trained on {', '.join(known)}: name the one to score with --data")
+    data = args.data or (known[0] if known else None)
     if data is None:
         raise UserError(f"{labeller.source} was not trained on prepared data: name what to score with --data")
     folder = labeller.source if labeller.source.is_dir() else labeller.source.parent

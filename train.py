@@ -29,12 +29,20 @@ from utils.system.flags import Help, whole_number
 from utils.system.signals import Stop
 from utils.system.version import code_version
 from utils.training.average import averaged
-from utils.training.engine import NotFinite, better, calibrate, train_epoch, validate, validation_loss
+from utils.training.engine import (
+    NotFinite,
+    better,
+    calibrate,
+    mean_score,
+    train_epoch,
+    validate,
+    validation_loss,
+)
 from utils.training.loss import focal_loss, mse_loss
 from utils.training.recipes import RECIPES, build_optimizer, build_scheduler
 from utils.training.runs import full_state, go_on, holds_run, load_last, save_best, save_last
 from utils.training.slices import TrainingSlices
-from utils.training.sources import SYNTHETIC_EPOCH, Prepared, Synthetic
+from utils.training.sources import SYNTHETIC_EPOCH, source_of
 
 LOSSES = {"focal": focal_loss, "mse": mse_loss}
 NETWORK = {"name": "hourglass_attention", "stacks": 2, "blocks": 1}  # where no flag says otherwise
@@ -46,11 +54,18 @@ def build_parser():
     """Return the parser of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=Help)
     place = parser.add_argument_group("data")
-    source = place.add_mutually_exclusive_group(required=True)
-    source.add_argument("--data", type=Path, help="folder written by prepare_spinegeneric.py")
-    source.add_argument(
-        "--synthetic", type=int, nargs="?", const=1000, metavar="PEOPLE",
-        help="images made on the way from so many drawn people (4.5 MB of memory each), and no scan at all",
+    place.add_argument(
+        "--data", type=Path, nargs="+", default=[], metavar="FOLDER",
+        help="one or more folders written by prepare_spinegeneric.py",
+    )  # fmt: skip
+    place.add_argument(
+        "--synthetic", type=int, nargs="?", const=1000, metavar="SUBJECTS",
+        help="synthetic images, generated on the fly from so many synthetic subjects (4.5 MB of memory each; bare: "
+        "1000): alone, or with the scans of --data in every batch",
+    )  # fmt: skip
+    place.add_argument(
+        "--synthetic-share", type=float, default=0.5, metavar="SHARE",
+        help="of each batch, where there are scans too",
     )  # fmt: skip
     place.add_argument("--out", type=Path, required=True, help="folder of this run, such as output/RUN")
     place.add_argument(
@@ -87,12 +102,19 @@ def settle(args):
     for key in ("epochs", "batch_size", "stacks", "blocks", "features", "synthetic"):
         if settings[key] is not None and settings[key] < 1:
             raise UserError(f"--{key.replace('_', '-')} {settings[key]}: give 1 or more")
+    if not (args.data or args.synthetic):
+        raise UserError("nothing to train on: give --data FOLDER, --synthetic, or both")
+    if not 0 < args.synthetic_share < 1:
+        raise UserError(f"--synthetic-share {args.synthetic_share}: give more than 0 and less than 1")
+    if not (args.data and args.synthetic):
+        settings["synthetic_share"] = None
     if args.synthetic and settings["batch_size"] > SYNTHETIC_EPOCH:
         raise UserError(f"--batch-size {settings['batch_size']}: give {SYNTHETIC_EPOCH} or less, which is an epoch")
     if settings["features"] % 2:
         raise UserError(f"--features {settings['features']}: give an even number")
     if not settings["lr"] > 0:
         raise UserError(f"--lr {settings['lr']}: give more than 0")
+    settings["data"] = [str(folder) for folder in args.data]
     return {key: str(value) if isinstance(value, Path) else value for key, value in settings.items()}
 
 
@@ -158,11 +180,8 @@ def main(argv=None):
     recipe = RECIPES[args.recipe]
 
     earlier = load_last(args.out) if args.resume else load_checkpoint(args.init) if args.init else None
-    if args.synthetic:
-        source = Synthetic(args, settings["batch_size"], device)
-    else:
-        source = Prepared(args, settings["batch_size"], device, earlier)
-    levels, val_samples = source.levels, source.val_samples
+    source = source_of(args, settings["batch_size"], device, earlier)
+    levels, val_samples = source.levels, [sample for own in source.val_sets.values() for sample in own]
     val_loader = DataLoader(TrainingSlices(val_samples, levels, source.sigma), settings["batch_size"])
 
     model = choose_network(args, source, earlier)
@@ -180,11 +199,11 @@ def main(argv=None):
         "format": FORMAT, "model": model, "levels": levels, "resolution": source.resolution,
         "output": output_of(args.recipe),
         "prior": earlier["prior"] if args.resume else learn_prior(source.spines, prior_of(earlier)).to_dict(),
-        # Only a network that learned from sliding surroundings makes a second pass.
-        "passes": 2 if args.synthetic else earlier.get("passes", earlier.get("looks", 1)) if earlier else 1,
+        # Only a network that learned from images masked to the spine makes a second pass.
+        "passes": source.passes or (earlier.get("passes", earlier.get("looks", 1)) if earlier else 1),
         "samples": source.digest, "calibration": None, "epoch": 0, "losses": [], "seconds": 0.0, "best": None,
         "log": [], "frames": [],
-        "data": str(args.data) if args.data else None, "args": settings, "version": code_version(),
+        "data": settings["data"], "args": settings, "version": code_version(),
     }  # fmt: skip
     if args.resume:
         go_on(args.out, earlier, state, network, average, optimizer, scheduler)
@@ -224,11 +243,12 @@ def main(argv=None):
                     print(f"stopped in epoch {epoch}; --resume goes on from there", file=sys.stderr)
                 return 128 + (stop.signal or signal.SIGTERM)
             val_loss = validation_loss(used, val_loader, loss_of, device, args.amp)
-            identified, distance, maps = validate(labeller, val_samples, SHOWN)
+            scores, maps = validate(labeller, source.val_sets, SHOWN)
+            identified, distance = mean_score(scores)
             bar.validation = f", validation {100 * identified:.0f} % identified, error {distance:.1f} mm"
             state["log"].append({
                 "epoch": epoch, "loss": float(np.mean(state["losses"])), "val_loss": val_loss,
-                "identified": identified, "dtt_mean": distance, "lr": scheduler.get_last_lr()[0],
+                "identified": identified, "dtt_mean": distance, "sets": scores, "lr": scheduler.get_last_lr()[0],
                 "images_per_s": source.steps * source.batch_size / state["seconds"], "seconds": state["seconds"],
             })  # fmt: skip
             state["frames"].append({"epoch": epoch, "distance": distance, "maps": maps})

@@ -16,7 +16,7 @@ from utils.training.average import averaged
 from utils.training.engine import train_epoch
 from utils.training.loss import focal_loss
 from utils.training.recipes import RECIPES, build_optimizer
-from utils.training.slices import TrainingSlices
+from utils.training.slices import Order, TrainingSlices
 
 PEOPLE = 16  # drawn, to make images from
 STEPS = 4  # of the training, in one measurement
@@ -62,7 +62,9 @@ def sources(device, batch_size, samples):
     """Return functions that give the batches of one measurement, by name of their source."""
     drawn = SyntheticBatches(generate_bank(PEOPLE, 0, device), batch_size)
     one = drawn.batch(0, 0)
-    slices = TrainingSlices(samples, CHANNELS, SIGMA_MM, augment=True, length=STEPS * batch_size)
+    slices = TrainingSlices(
+        samples, CHANNELS, SIGMA_MM, augment=True, order=Order([len(samples)], STEPS * batch_size, 0)
+    )
     loader = DataLoader(slices, batch_size, pin_memory=device.type == "cuda")
     return {
         "one batch on the device": lambda: [one] * STEPS,

@@ -10,7 +10,7 @@ from utils.scans.sample import OUTSIDE, PRESENT, UNKNOWN, level_states, likely_p
 from utils.system.files import UserError
 from utils.training.augment import crop_map
 from utils.training.loss import focal_loss, mse_loss
-from utils.training.slices import TrainingSlices, place, transform
+from utils.training.slices import Order, TrainingSlices, place, transform
 
 
 def test_names_and_regions():
@@ -59,7 +59,10 @@ def test_a_crop_makes_discs_outside_and_never_moves_them_to_the_border():
 
 def test_items_depend_on_seed_epoch_and_index_alone():
     samples = [lumbar(top=50.0 + 5 * k) for k in range(3)]
-    first, second = (TrainingSlices(samples, range(2, 26), 4.0, augment=True, seed=5, length=7) for _ in range(2))
+    first, second = (
+        TrainingSlices(samples, range(2, 26), 4.0, augment=True, seed=5, order=Order([len(samples)], 7, 5))
+        for _ in range(2)
+    )
     first.epoch = second.epoch = 4
     second[1]
     for a, b in zip(first[3], second[3], strict=True):

@@ -86,18 +86,25 @@ def validation_loss(network, loader, loss_of, device, amp):
     return sum(totals) / sum(counts)
 
 
-def validate(labeller, samples, shown):
+def validate(labeller, val_sets, shown):
     """Label whole validation scans, as evaluation does.
+
+    Parameters
+    ----------
+    labeller : Labeller
+    val_sets : dict of str to list of Sample
+        As of `utils.training.sources`.
+    shown : int
 
     Returns
     -------
-    identified : float
-        Share of the true discs with a prediction of their own level within 10 mm.
-    distance : float
-        Mean distance of those in mm; NaN if there is none.
+    scores : dict of str to (identified, distance)
+        By validation set: the share of the true discs with a prediction of their own level within 10 mm, and the mean
+        distance of those in mm; NaN if there is none.
     maps : list of (h, w) uint8 tensors
         Highest value of all heatmaps, of the first ``shown`` scans.
     """
+    samples = [sample for own in val_sets.values() for sample in own]
     labeller.network.eval()
     own = []
     for index, sample in ranks.deal(list(enumerate(samples))):
@@ -105,10 +112,13 @@ def validate(labeller, samples, shown):
         heat = (255 * found.heatmaps.max(0)).astype(np.uint8) if index < shown else None
         own.append((found.points * sample.spacing, found.levels, heat))
     found = ranks.undeal(ranks.gather(own))
-    scores = identified_and_distance(
-        [(s.points * s.spacing, s.levels) for s in samples], [(points, levels) for points, levels, _ in found]
-    )
-    return *scores, [torch.from_numpy(heat) for *_, heat in found[:shown]]
+    scores, rest = {}, list(found)
+    for name, own in val_sets.items():
+        predicted, rest = rest[: len(own)], rest[len(own) :]
+        scores[name] = identified_and_distance(
+            [(s.points * s.spacing, s.levels) for s in own], [(points, levels) for points, levels, _ in predicted]
+        )
+    return scores, [torch.from_numpy(heat) for *_, heat in found[:shown]]
 
 
 def calibrate(labeller, samples, seed=0):
@@ -143,6 +153,13 @@ def calibrate(labeller, samples, seed=0):
     return labeller.calibration
 
 
+def mean_score(scores):
+    """Return (identified, distance) of an epoch: the mean over the validation sets, each with the same weight."""
+    identified, distances = zip(*scores.values(), strict=True)
+    known = [distance for distance in distances if np.isfinite(distance)]
+    return float(np.mean(identified)), float(np.mean(known)) if known else float("nan")
+
+
 def better(score, best):
-    """Tell whether (identified, distance) beats the best so far: a higher share, then a lower distance."""
+    """Decide whether (identified, distance) beats the best so far: a higher share, then a lower distance."""
     return best is None or score[0] > best[0] or (score[0] == best[0] and score[1] < best[1])

@@ -7,11 +7,49 @@ import torch
 from torch.utils.data import Dataset
 
 from utils.inference.heatmaps import render
+from utils.inference.second_pass import mask_to_spine
 from utils.scans.sample import OUTSIDE, PRESENT, UNKNOWN, likely_points
 from utils.training.augment import change_intensity, crop_map, sample_map, sample_window
 
 CROP = (256, 256)
 SLAB_SHARE = 0.4  # of the items that show a slab of the volume, instead of the one through the labels
+
+
+class Order:
+    """Which sample each item of an epoch shows: every sample of a data set once before any of it comes again.
+
+    Data sets share an epoch in proportion to the square roots of their sizes: drawn in proportion to the sizes
+    themselves, a hundred cervical scans would vanish among a thousand lumbar ones.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Samples in each data set; samples are numbered through all of them.
+    length : int
+        Items in an epoch.
+    seed : int
+    """
+
+    def __init__(self, sizes, length, seed):
+        self.sizes, self.length, self.seed = list(sizes), length, seed
+        ends = np.cumsum(np.sqrt(self.sizes))
+        self.counts = np.diff(np.round(length * ends / ends[-1]).astype(int), prepend=0)
+
+    def epoch(self, epoch):
+        """Return the samples (length,) of an epoch's items."""
+        numbers = np.concatenate([
+            first + self._turn(epoch * count + np.arange(count), size)
+            for first, count, size in zip(np.cumsum([0, *self.sizes]), self.counts, self.sizes, strict=False)
+        ])  # fmt: skip
+        if len(self.sizes) == 1:
+            return numbers
+        return numbers[np.random.default_rng([self.seed, 4, epoch]).permutation(self.length)]
+
+    def _turn(self, items, size):
+        """Return the samples of a data set that its items show, counted from the first epoch on."""
+        rounds, places = np.divmod(items, size)
+        orders = {one: np.random.default_rng([self.seed, 1, one]).permutation(size) for one in np.unique(rounds)}
+        return np.array([orders[one][place] for one, place in zip(rounds, places, strict=True)], int)
 
 
 class TrainingSlices(Dataset):
@@ -30,26 +68,29 @@ class TrainingSlices(Dataset):
     augment : bool
         Random transforms; without them slices are cut or padded about their middle.
     seed : int
-    length : int, optional
-        Items in an epoch; more than there are samples takes them again.
+    order : Order, optional
+        Of the samples; as they stand by default.
+    masked : float
+        Share of the items that are masked to the spine, as in the second pass over a scan.
     """
 
-    def __init__(self, samples, levels, sigma_mm, augment=False, seed=0, length=None):
+    def __init__(self, samples, levels, sigma_mm, augment=False, seed=0, order=None, masked=0.0):
         self.samples, self.levels, self.sigma_mm = samples, list(levels), sigma_mm
         self.augment, self.seed, self.epoch = augment, seed, 0
-        self.length = length or len(samples)
+        self.order, self.masked = order, masked
+        self.shown = None, None
 
     def __len__(self):
         """Return the number of items in an epoch."""
-        return self.length
+        return self.order.length if self.order else len(self.samples)
 
     def sample_of(self, index):
-        """Return the sample behind an item: every sample comes once before any comes again."""
-        if not self.augment:
+        """Return the sample behind an item."""
+        if self.order is None:
             return self.samples[index]
-        round_, place = divmod(self.epoch * self.length + index, len(self.samples))
-        order = np.random.default_rng([self.seed, 1, round_]).permutation(len(self.samples))
-        return self.samples[order[place]]
+        if self.shown[0] != self.epoch:
+            self.shown = self.epoch, self.order.epoch(self.epoch)
+        return self.samples[self.shown[1][index]]
 
     def __getitem__(self, index):
         """Return image (1, H, W), target and weight (C, H/4, W/4), and the item's index."""
@@ -59,6 +100,8 @@ class TrainingSlices(Dataset):
             if rng.random() < SLAB_SHARE:
                 sample = sample.in_slab(rng.integers(len(sample.slabs)))
             image, points, levels, states = transform(rng, sample)
+            if rng.random() < self.masked and len(points):
+                image = mask_to_spine(image[None], points, sample.spacing)[0]
         else:
             image, points, levels, states = place(crop_map(sample.image.shape, CROP), sample)
         channels = [self.levels.index(level) for level in levels if level in self.levels]

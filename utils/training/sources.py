@@ -1,7 +1,8 @@
-"""What a training takes its images from: prepared scans, or people drawn on the way."""
+"""Where a training takes its images from: prepared scans, synthetic images generated on the fly, or both together."""
 
 import os
 
+import torch
 from torch.utils.data import DataLoader
 
 from utils.discs import SACRAL
@@ -9,14 +10,17 @@ from utils.scans.sample import digest_of, load_split, load_summary
 from utils.synthesis.batches import CHANNELS, RESOLUTION_MM, SIGMA_MM, SyntheticBatches, validation_samples
 from utils.synthesis.images import generate_bank
 from utils.system import ranks
+from utils.system.files import UserError
 from utils.training.recipes import RECIPES
-from utils.training.slices import TrainingSlices
+from utils.training.slices import Order, TrainingSlices
 
 SYNTHETIC_EPOCH = 2048  # images
+MASKED_SHARE = 0.2  # of the scans' images, masked to the spine as `utils.inference.second_pass` does
+SYNTHETIC = "synthetic"  # what the validation set of synthetic images is called
 
 
 class Prepared:
-    """Scans that prepare_spinegeneric.py made ready.
+    """Scans that prepare_spinegeneric.py made ready, of one data set or several.
 
     Attributes
     ----------
@@ -26,24 +30,46 @@ class Prepared:
         Size of a pixel and standard deviation of a heatmap's Gaussian, in mm.
     batch_size, steps : int
         Images in a batch, over all processes, and batches in an epoch.
-    val_samples : list of Sample
+    val_sets : dict of str to list of Sample
+        The validation split of each data set, by its name.
     digest : str or None
         Of the prepared data, to tell them from others.
     spines : list of (points (N, 2) in mm, levels (N,))
         For the prior of the search.
+    passes : int or None
+        Passes over a scan that the network learns to make; None where it is as the weights to start from have it.
     """
 
-    def __init__(self, args, batch_size, device, earlier=None):
-        summary = load_summary(args.data)
-        samples, self.val_samples = load_split(args.data, "train"), load_split(args.data, "val")
-        self.levels, self.resolution, self.sigma = summary["levels"], summary["resolution"], summary["sigma"]
-        self.digest = digest_of([*samples, *self.val_samples], len(samples), self.levels, self.resolution, self.sigma)
-        if earlier and list(earlier["levels"]) == [*self.levels, SACRAL]:
-            self.levels = [*self.levels, SACRAL]  # what nobody labels: only where it cannot lie is learned
+    passes = None
+
+    def __init__(self, args, batch_size, device, earlier=None, channels=None, steps=None, masked=0.0):
+        settings = [_settings(folder) for folder in args.data]
+        for folder, other in zip(args.data, settings, strict=True):
+            if other != settings[0]:
+                raise UserError(
+                    f"{folder} was prepared with other --levels, --resolution or --sigma than {args.data[0]}: "
+                    "prepare them alike"
+                )
+        self.levels, self.resolution, self.sigma = settings[0]
+        train = [load_split(folder, "train") for folder in args.data]
+        names = args.data if len({folder.name for folder in args.data}) < len(args.data) else [
+            folder.name for folder in args.data
+        ]  # fmt: skip
+        val = [load_split(folder, "val") for folder in args.data]
+        self.val_sets = dict(zip(map(str, names), val, strict=True))
+        samples = [sample for own in train for sample in own]
+        every = [sample for own, other in zip(train, val, strict=True) for sample in (*own, *other)]
+        self.digest = digest_of(every, *map(len, train), self.levels, self.resolution, self.sigma)
+        if channels is None and earlier and list(earlier["levels"]) == [*self.levels, SACRAL]:
+            channels = earlier["levels"]
+        if channels == [*self.levels, SACRAL]:
+            self.levels = list(channels)  # nobody labels S1-S2: only where it cannot lie is learned
         wanted = max(len(samples), RECIPES[args.recipe]["least_slices"])
-        self.batch_size, self.steps = batch_size, -(-wanted // batch_size)
-        length = self.steps * batch_size  # all batches are full
-        self.items = TrainingSlices(samples, self.levels, self.sigma, augment=True, seed=args.seed, length=length)
+        self.batch_size, self.steps = batch_size, steps or -(-wanted // batch_size)
+        order = Order([len(own) for own in train], self.steps * batch_size, args.seed)  # all batches are full
+        self.items = TrainingSlices(
+            samples, self.levels, self.sigma, augment=True, seed=args.seed, order=order, masked=masked
+        )
         self.order = BatchesFrom(self.steps, batch_size)
         self.loader = DataLoader(
             self.items, batch_sampler=self.order, num_workers=args.workers, pin_memory=device.type == "cuda"
@@ -60,6 +86,12 @@ class Prepared:
         self.items.epoch = epoch
         first = step * self.batch_size
         return [self.items.sample_of(index).name for index in range(first, first + self.batch_size)]
+
+
+def _settings(folder):
+    """Return the levels, resolution and sigma that a data set was prepared with."""
+    summary = load_summary(folder)
+    return summary["levels"], summary["resolution"], summary["sigma"]
 
 
 class BatchesFrom:
@@ -79,20 +111,71 @@ class BatchesFrom:
 
 
 class Synthetic:
-    """People drawn for this training; attributes as in `Prepared`."""
+    """Synthetic images, generated for this training; attributes as in `Prepared`."""
 
-    def __init__(self, args, batch_size, device):
+    passes = 2
+
+    def __init__(self, args, batch_size, device, steps=None):
         self.levels, self.resolution, self.sigma, self.digest = CHANNELS, RESOLUTION_MM, SIGMA_MM, None
         bank = generate_bank(args.synthetic, args.seed, device, jobs=os.cpu_count())
-        self.batch_size, self.steps = batch_size, SYNTHETIC_EPOCH // batch_size
+        self.batch_size, self.steps = batch_size, steps or SYNTHETIC_EPOCH // batch_size
         self.made = SyntheticBatches(bank, batch_size // ranks.count(), args.seed + ranks.rank())
-        self.val_samples = validation_samples()
+        self.val_sets = {SYNTHETIC: validation_samples()}
         self.spines = [(points[CHANNELS], CHANNELS) for points in bank.points.cpu().numpy()]
 
     def batches(self, epoch, start):
-        """As of `Prepared`; every process makes images of its own."""
+        """As of `Prepared`; every process generates images of its own."""
         return (self.made.batch(epoch, step) for step in range(start, self.steps))
 
     def names(self, epoch, step):
         """Return what tells a batch from others."""
         return [f"synthetic batch {step} of epoch {epoch}"]
+
+
+class Joint:
+    """Scans and synthetic images in every batch; attributes as in `Prepared`.
+
+    Scans teach how images look, synthetic ones keep all levels, contrasts and views: a network that sees the scans of
+    one region alone forgets the others.
+    """
+
+    passes = 2
+
+    def __init__(self, args, batch_size, device, share):
+        own = batch_size // ranks.count()
+        synthetic = min(max(round(share * own), 1), own - 1) * ranks.count()
+        if own < 2:
+            raise UserError(f"--batch-size {batch_size}: scans and synthetic images need 2 or more for each process")
+        self.batch_size, self.steps = batch_size, SYNTHETIC_EPOCH // batch_size
+        self.scans = Prepared(args, batch_size - synthetic, device, None, CHANNELS, self.steps, MASKED_SHARE)
+        self.made = Synthetic(args, synthetic, device, self.steps)
+        for key, flag in (("levels", "levels"), ("resolution", "resolution"), ("sigma", "sigma")):
+            wanted = getattr(self.made, key)
+            if getattr(self.scans, key) != wanted:
+                raise UserError(
+                    f"{args.data[0]} was not prepared with the {flag} of synthetic images: prepare it without --{flag}"
+                )
+        self.levels, self.resolution, self.sigma = self.made.levels, self.made.resolution, self.made.sigma
+        self.digest = self.scans.digest
+        self.val_sets = {**self.scans.val_sets, **self.made.val_sets}
+        self.spines = self.scans.spines + self.made.spines
+
+    def batches(self, epoch, start):
+        """As of `Prepared`: scans first, then synthetic images."""
+        pairs = zip(self.scans.batches(epoch, start), self.made.batches(epoch, start), strict=True)
+        for (images, target, weight, numbers), (others, other_target, known, other_numbers) in pairs:
+            parts = ((images, others), (target, other_target), (weight, known.expand_as(other_target)))
+            yield *(torch.cat([a.to(b.device), b]) for a, b in parts), torch.cat([numbers, other_numbers])
+
+    def names(self, epoch, step):
+        """Return the names of the scans in a batch, and what tells its synthetic images from others."""
+        return self.scans.names(epoch, step) + self.made.names(epoch, step)
+
+
+def source_of(args, batch_size, device, earlier):
+    """Return the source of images that the flags ask for."""
+    if args.data and args.synthetic:
+        return Joint(args, batch_size, device, args.synthetic_share)
+    if args.synthetic:
+        return Synthetic(args, batch_size, device)
+    return Prepared(args, batch_size, device, earlier)
