@@ -18,7 +18,7 @@ from models import MODELS, build_model
 from utils.discs import LEVELS, SACRAL
 from utils.inference.checkpoint import save_checkpoint
 from utils.system.files import UserError
-from utils.training import runs
+from utils.training import runs, sources
 
 SMALL = ["--features", "16", "--stacks", "1", "--batch-size", "8", "--no-amp", "--device", "cpu"]
 
@@ -159,10 +159,10 @@ def test_a_training_starts_from_other_weights_in_their_shape(data, tmp_path, mon
     with pytest.raises(UserError, match="answer with logits, and --recipe published trains heatmaps"):
         train.main([*start, "--out", str(tmp_path / "other"), "--recipe", "published"])
     with monkeypatch.context() as patch:
-        patch.setattr(train.Prepared, "__init__", changed(train.Prepared.__init__, resolution=0.5))
+        patch.setattr(sources.Prepared, "__init__", changed(sources.Prepared.__init__, resolution=0.5))
         with pytest.raises(UserError, match="pixels of 1.0 mm, the data has 0.5: prepare it with --resolution 1.0"):
             train.main([*start, "--out", str(tmp_path / "other")])
-    monkeypatch.setattr(train.Prepared, "__init__", changed(train.Prepared.__init__, levels=[21, 22, 23]))
+    monkeypatch.setattr(sources.Prepared, "__init__", changed(sources.Prepared.__init__, levels=[21, 22, 23]))
     with pytest.raises(UserError, match="other levels than the data: prepare the data with --levels"):
         train.main([*start, "--out", str(tmp_path / "other")])
     assert not (tmp_path / "other").exists()

@@ -101,8 +101,8 @@ def go_on(out, checkpoint, state, network, average, optimizer, scheduler):
         raise UserError(f"{out} holds a run with {flags}: give the same to go on with it")
     if checkpoint.get("samples", state["samples"]) != state["samples"]:
         raise UserError(
-            f"{out} holds a run on other samples than those of {', '.join(state['args']['data'])}: give the same --data, "
-            "prepared alike"
+            f"{out} holds a run on other samples than those of {', '.join(state['args']['data'])}: "
+            "give the same --data, prepared alike"
         )
     if checkpoint.pop("file") == BEFORE and ranks.rank() == 0:
         with contextlib.suppress(FileNotFoundError):  # or it would take the place of the one that is whole

@@ -1,0 +1,120 @@
+"""Joint training: shares of the data sets, what a batch holds, and a stopped training that goes on exactly."""
+
+import functools
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from builders import lumbar
+
+import train
+from utils.inference.checkpoint import load_checkpoint
+from utils.inference.heatmaps import render
+from utils.scans.sample import save_sample
+from utils.synthesis.batches import CHANNELS, validation_samples
+from utils.system.files import UserError, save_json, save_table
+from utils.training import runs
+from utils.training.engine import mean_score
+from utils.training.slices import Order
+from utils.training.sources import Joint
+
+
+def test_data_sets_share_an_epoch_by_the_square_roots_of_their_sizes():
+    order = Order([16, 1, 4], 14, seed=3)  # roots 4, 1 and 2: of 14 items 8, 2 and 4
+    shown = order.epoch(0)
+    assert [np.isin(shown, own).sum() for own in (range(16), [16], range(17, 21))] == [8, 2, 4]
+    two = np.concatenate([shown, order.epoch(1)])
+    assert sorted(two[two < 16]) == list(range(16))  # all of the large set before any of it again
+    assert sorted(two[two > 16]) == sorted([*range(17, 21)] * 2)
+    assert np.array_equal(Order([16, 1, 4], 14, seed=3).epoch(1), order.epoch(1))
+    assert not np.array_equal(Order([16, 1, 4], 14, seed=4).epoch(1), order.epoch(1))
+
+
+def test_one_data_set_is_shown_in_rounds():
+    order = Order([5], 3, seed=0)
+    items = np.concatenate([order.epoch(epoch) for epoch in range(5)])
+    assert all(sorted(items[first : first + 5]) == list(range(5)) for first in (0, 5, 10))
+
+
+def test_every_validation_set_counts_the_same():
+    assert mean_score({"a": (1.0, 2.0), "b": (0.5, 1.0)}) == (0.75, 1.5)
+    identified, distance = mean_score({"a": (1.0, 2.0), "b": (0.0, float("nan"))})
+    assert (identified, distance) == (0.5, 2.0)
+
+
+def prepared(folder, levels, count):
+    """Write a prepared data set of straight lumbar spines."""
+    (folder / "samples").mkdir(parents=True)
+    rows = []
+    for index in range(count):
+        sample, name = lumbar(top=40.0 + 5 * index), f"sub-{folder.name}{index}_T2w"
+        sample.name, sample.subject = name, name[:-4]
+        channels = [list(levels).index(level) for level in sample.levels]
+        heatmaps = render(sample.points, channels, len(levels), (240, 120), 4.0, 1.0)
+        save_sample(folder / "samples" / f"{name}.npz", sample, heatmaps)
+        rows.append([f"samples/{name}.npz", name, "val" if index == 0 else "train"])
+    save_table(folder / "samples.tsv", [("file", "name", "split"), *rows], "\t")
+    save_json(folder / "summary.json", {"levels": list(levels), "resolution": 1.0, "sigma": 4.0})
+    return folder
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Let an epoch of synthetic images and a validation be short."""
+    monkeypatch.setattr("utils.training.sources.validation_samples", functools.partial(validation_samples, 4, 2))
+    monkeypatch.setattr("utils.training.sources.SYNTHETIC_EPOCH", 16)
+    monkeypatch.setattr("utils.training.engine.CALIBRATION_VIEWS", 4)
+    torch.set_num_threads(1)
+
+
+def test_a_batch_holds_scans_and_synthetic_images(quick, tmp_path):
+    folders = [prepared(tmp_path / name, CHANNELS[:-1], count) for name, count in (("a", 3), ("b", 2))]
+    args = SimpleNamespace(data=folders, synthetic=2, seed=0, recipe="default", workers=0)
+    source = Joint(args, 8, torch.device("cpu"), share=0.25)
+    assert source.steps == 2 and list(source.val_sets) == ["a", "b", "synthetic"]
+    for images, target, weight, numbers in source.batches(1, 0):
+        assert images.shape == (8, 1, 256, 256) and target.shape == weight.shape == (8, 25, 64, 64)
+        assert len(numbers) == 8
+        # Scans come first: of these, L1-L2 to L5-S1 alone are labelled.
+        assert target[:6, :19].max() == 0 and target[:6, 19:24].amax((2, 3)).max() > 0.9
+    assert len(source.names(1, 0)) == 7 and source.names(1, 0)[-1].startswith("synthetic")
+
+
+def test_data_prepared_otherwise_are_refused(quick, tmp_path):
+    one, other = prepared(tmp_path / "a", CHANNELS[:-1], 2), prepared(tmp_path / "b", range(21, 26), 2)
+    flags = ["--out", str(tmp_path / "run"), "--device", "cpu"]
+    with pytest.raises(UserError, match="b was prepared with other --levels"):
+        train.main(["--data", str(one), str(other), *flags])
+    with pytest.raises(UserError, match="b was not prepared with the levels of synthetic images"):
+        train.main(["--data", str(other), "--synthetic", "2", *flags])
+    with pytest.raises(UserError, match="nothing to train on"):
+        train.main(flags)
+    with pytest.raises(UserError, match="--synthetic-share 1.0: give more than 0 and less than 1"):
+        train.main(["--data", str(one), "--synthetic", "2", "--synthetic-share", "1", *flags])
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_stopped_joint_training_goes_on_exactly(quick, tmp_path, monkeypatch):
+    data = [str(prepared(tmp_path / name, CHANNELS[:-1], 3)) for name in "ab"]
+    flags = ["--data", *data, "--synthetic", "2", "--features", "16", "--stacks", "1", "--epochs", "2", "--no-amp",
+             "--device", "cpu"]  # fmt: skip
+    assert train.main([*flags, "--out", str(tmp_path / "whole")]) == 0
+    save = runs.save_checkpoint
+
+    def stop_after_the_first(path, checkpoint):
+        save(path, checkpoint)
+        if path.name == "last.pt" and checkpoint["epoch"] == 1:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "save_checkpoint", stop_after_the_first)
+        with pytest.raises(KeyboardInterrupt):
+            train.main([*flags, "--out", str(tmp_path / "cut")])
+    with pytest.raises(UserError, match="holds a run with --synthetic-share 0.5: give the same"):
+        train.main([*flags, "--out", str(tmp_path / "cut"), "--resume", "--synthetic-share", "0.25"])
+    assert train.main([*flags, "--out", str(tmp_path / "cut"), "--resume"]) == 0
+    whole, cut = (load_checkpoint(tmp_path / out / "last.pt") for out in ("whole", "cut"))
+    assert all(torch.equal(value, cut["state_dict"][key]) for key, value in whole["state_dict"].items())
+    assert whole["passes"] == 2 and set(whole["log"][-1]["sets"]) == {"a", "b", "synthetic"}
+    assert [line["loss"] for line in whole["log"]] == [line["loss"] for line in cut["log"]]
