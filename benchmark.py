@@ -5,7 +5,6 @@ the loss at the slice's own resolution, every combination of candidates searched
 times as much the plain way takes. Nothing here decides anything by a time.
 """
 
-import argparse
 import os
 import platform
 import tempfile
@@ -17,7 +16,7 @@ from speed import network, published, scans, search, until
 from speed.timing import HEAD
 from utils.system.device import choose_device, has_fast_bfloat16, keep_memory
 from utils.system.files import UserError, run, save_json
-from utils.system.flags import Help
+from utils.system.flags import new_parser
 from utils.training.recipes import RECIPES
 
 SHAPE = {"stacks": 2, "blocks": 1}
@@ -25,17 +24,22 @@ SHAPE = {"stacks": 2, "blocks": 1}
 
 def build_parser():
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=Help)
-    parser.add_argument("--repeats", type=int, default=5, help="timed runs of each, after one that is not timed")
-    parser.add_argument("--features", type=int, default=256, help="channels inside the network")
-    parser.add_argument("--batch-size", type=int, default=RECIPES["default"]["batch_size"], help="slices a step")
-    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of the CPU")
-    parser.add_argument(
+    parser = new_parser(__doc__, "python benchmark.py --device cpu --repeats 3")
+    work = parser.add_argument_group("what is measured")
+    work.add_argument("--repeats", type=int, default=5, help="timed runs of each, after one that is not timed")
+    work.add_argument("--features", type=int, default=256, help="channels inside the network")
+    work.add_argument(
+        "--batch-size", type=int, default=RECIPES["default"]["batch_size"], help="slices per training step"
+    )
+    work.add_argument(
         "--until", type=float, metavar="ERROR",
         help="also train by either recipe until no more than this share of the discs is wrong: many minutes",
     )  # fmt: skip
-    parser.add_argument("--out", type=Path, default=Path("output/benchmark.json"), help="the table as JSON")
-    parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU where there is one)")
+    machine = parser.add_argument_group("machine")
+    machine.add_argument("--threads", type=int, default=os.cpu_count(), help="of the CPU")
+    machine.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU where there is one)")
+    output = parser.add_argument_group("output")
+    output.add_argument("--out", type=Path, default=Path("output/benchmark.json"), help="the table as JSON")
     return parser
 
 

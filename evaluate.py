@@ -3,7 +3,6 @@
 Writes metrics, a table of discs and figures to ``evaluation/`` in the run's folder.
 """
 
-import argparse
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +23,6 @@ from utils.evaluation.tables import (
     disc_rows,
     interval_line,
     labelled_table,
-    number,
     published_table,
     read_discs_csv,
     windows_table,
@@ -39,7 +37,9 @@ from utils.scans.bids import participants
 from utils.scans.sample import load_split, load_summary, load_table
 from utils.system.device import choose_device
 from utils.system.files import UserError, run, save_json, save_table, save_text, sweep
-from utils.system.flags import Help
+from utils.system.flags import new_parser
+from utils.system.numbers import number
+from utils.system.progress import progress
 from utils.system.version import code_version
 
 A_SHEET = 8  # scans on a sheet of overlays
@@ -57,39 +57,39 @@ FIGURES = (
 
 def build_parser():
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=Help)
-    what = parser.add_mutually_exclusive_group()
+    parser = new_parser(__doc__, "python evaluate.py --weights output/RUN")
+    network = parser.add_argument_group("network")
+    what = network.add_mutually_exclusive_group()
     what.add_argument("--weights", type=Path, help="a run's folder, or a checkpoint file (default: those shipped)")
     what.add_argument(
         "--compare", type=Path, nargs=2, metavar="RUN", help="print the differences of two runs that were evaluated"
     )
-    parser.add_argument("--data", type=Path, help="prepared data (default: what the run was trained on)")
-    parser.add_argument("--split", default="test", choices=("train", "val", "test"), help="samples to score")
-    parser.add_argument(
-        "--protocol",
-        choices=("labelled", "published"),
-        default="labelled",
+    network.add_argument("--no-search", action="store_true", help="take each heatmap's maximum, without the search")
+    network.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU where there is one)")
+    data = parser.add_argument_group("input")
+    data.add_argument("--data", type=Path, help="prepared data (default: what the run was trained on)")
+    data.add_argument("--split", default="test", choices=("train", "val", "test"), help="samples to score")
+    data.add_argument(
+        "--levels", type=parse_levels, metavar="LEVELS", help="discs to score, such as 21-25 (default: the network's)"
+    )
+    scores = parser.add_argument_group("scores")
+    scores.add_argument(
+        "--protocol", choices=("labelled", "published"), default="labelled",
         help="labelled: by level, in mm; published: as the paper's code, which ignores levels",
-    )
-    parser.add_argument("--levels", type=parse_levels, metavar="LEVELS", help="discs to score (default: the network's)")
-    parser.add_argument(
-        "--by",
-        default="contrast",
-        metavar="COLUMN",
+    )  # fmt: skip
+    scores.add_argument(
+        "--by", default="contrast", metavar="COLUMN",
         help="group scans by contrast, source or a column of participants.tsv",
-    )
-    parser.add_argument(
+    )  # fmt: skip
+    scores.add_argument(
         "--windows", type=int, nargs="+", default=[], metavar="DISCS",
         help="also score scans cut to so many discs of the cervical, the thoracic and the lumbar spine",
     )  # fmt: skip
-    parser.add_argument("--pdf", action="store_true", help="write every figure as a vector PDF too")
-    parser.add_argument(
-        "--no-search", action="store_true", help="take the maximum of each heatmap, to see what the search is worth"
-    )
-    parser.add_argument(
+    output = parser.add_argument_group("output")
+    output.add_argument(
         "--out", type=Path, help="folder of the results (default: evaluation/ in the run's folder, or in output/)"
     )
-    parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU where there is one)")
+    output.add_argument("--pdf", action="store_true", help="write every figure as a vector PDF too")
     return parser
 
 
@@ -244,7 +244,8 @@ def main(argv=None):
     samples = load_split(data, args.split)
     sweep(out)
     groups = groups_of(data, samples, args.by)
-    predictions = [labeller.label(sample.slabs, sample.offsets) for sample in samples]
+    shown = progress(samples, len(samples), "scan")
+    predictions = [labeller.label(sample.slabs, sample.offsets) for sample in shown]
     cases = [Case.of(sample, prediction) for sample, prediction in zip(samples, predictions, strict=True)]
     on_plane = [Case.of(sample, labeller.label(sample.image[None])) for sample in samples]
     rows = [row for case in cases for row in compare(case, levels)]
@@ -324,10 +325,10 @@ def headline(scores):
     distance = ("distance to target, mean (SD)", f"{number(scores['dtt_mean'])} ({number(scores['dtt_sd'])}) mm")
     if "identified" not in scores or not scores["n_true"]:
         return [distance, ("true discs", str(scores["n_true"]))]
-    low, high = (100 * limit for limit in scores["interval_95"]["identified"])
+    low, high = (number(100 * limit, 1) for limit in scores["interval_95"]["identified"])
     return [
         (
-            f"identified, 95 % interval {low:.1f} to {high:.1f} %",
+            f"identified, 95 % interval {low} to {high} %",
             f"{100 * scores['identified']:.1f} % ({scores['n_identified']}/{scores['n_true']})",
         ),
         distance,

@@ -4,20 +4,20 @@ Anatomy, posture, field of view, voxel size, orientation, tilt of the box, shadi
 subject to subject. Every other script runs on them unchanged.
 """
 
-import argparse
+import contextlib
 from functools import partial
 from pathlib import Path
 
 import nibabel
 import numpy as np
 from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
-from tqdm import tqdm
 
 from utils.synthesis.anatomy import generate_anatomy
 from utils.synthesis.volumes import choose_field_of_view, generate_volume
 from utils.system.files import UserError, replace_file, run, save_json, save_table
-from utils.system.flags import Help, whole_number
+from utils.system.flags import new_parser, whole_number
 from utils.system.pool import processes
+from utils.system.progress import progress
 
 NAME = "Synthetic spines, laid out like spine-generic"
 CONTRASTS = ("T1w", "T2w")
@@ -28,11 +28,13 @@ COLUMNS = ("participant_id", "sex", "age", "height", "weight", "institution_id",
 
 def build_parser():
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=Help)
-    parser.add_argument("--subjects", type=int, default=40, help="people to make, with two scans each")
-    parser.add_argument("--out", type=Path, required=True, help="root of the new tree")
-    parser.add_argument("--seed", type=whole_number, default=0, help="of everything")
-    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser = new_parser(__doc__, "python make_phantom.py --subjects 40 --out output/phantoms --jobs 2")
+    subjects = parser.add_argument_group("subjects")
+    subjects.add_argument("--subjects", type=int, default=40, help="how many to generate, with two scans each")
+    subjects.add_argument("--seed", type=whole_number, default=0, help="of all that is random")
+    output = parser.add_argument_group("output")
+    output.add_argument("--out", type=Path, required=True, help="root of the new tree")
+    output.add_argument("--jobs", type=int, default=1, help="processes")
     return parser
 
 
@@ -104,12 +106,9 @@ def main(argv=None):
     if args.out.exists() and any(args.out.iterdir()):
         raise UserError(f"{args.out} is not empty: give a new folder with --out")
     make = partial(make_subject, out=args.out, seed=args.seed)
-    people = range(1, args.subjects + 1)
-    if args.jobs == 1:
-        rows = [make(index) for index in tqdm(people, unit="subject")]
-    else:
-        with processes(args.jobs) as pool:
-            rows = list(tqdm(pool.map(make, people), total=args.subjects, unit="subject"))
+    numbers = range(1, args.subjects + 1)
+    with processes(args.jobs) if args.jobs > 1 else contextlib.nullcontext() as pool:
+        rows = list(progress((pool.map if pool else map)(make, numbers), args.subjects, "subject"))
     save_table(args.out / "participants.tsv", [COLUMNS, *(list(row.values()) for row in rows)], "\t")
     save_json(args.out / "dataset_description.json", {"Name": NAME, "BIDSVersion": "1.8.0", "DatasetType": "raw"})
     print(f"{args.subjects} people, {2 * args.subjects} scans with labels, in {args.out}")

@@ -4,13 +4,11 @@ The label volumes follow spine-generic and the Spinal Cord Toolbox: one voxel a 
 tip, with the disc's value (3 is C2-C3, 25 is L5-S1).
 """
 
-import argparse
 import json
 import sys
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from utils.discs import name
 from utils.inference.checkpoint import SHIPPED
@@ -24,7 +22,8 @@ from utils.scans.sagittal import is_sagittal, slabs_of
 from utils.system import ranks
 from utils.system.device import keep_memory
 from utils.system.files import UserError, run, save_bytes, save_json, save_table, sweep
-from utils.system.flags import Help
+from utils.system.flags import new_parser
+from utils.system.progress import progress
 from utils.system.stages import leave_a_core, overlapped
 from utils.system.version import code_version
 
@@ -34,15 +33,18 @@ SCAN_COLUMNS = ("scan", "discs", "lowest_confidence", "margin", "flags", "reason
 
 def build_parser():
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=Help)
-    parser.add_argument("scans", nargs="*", type=Path, metavar="SCAN", help="NIfTI files to label")
-    parser.add_argument("--data", type=Path, help="label a whole tree in the layout of BIDS instead")
-    parser.add_argument("--contrasts", nargs="+", default=["T1w", "T2w"], help="of the images to take from --data")
-    parser.add_argument("--weights", type=Path, help="a run's folder, or a checkpoint file (default: those shipped)")
-    parser.add_argument("--out", type=Path, default=Path("output/predictions"), help="folder of the labels")
-    parser.add_argument("--only", type=Path, help="text file with the names of the scans to label, one a line")
-    parser.add_argument("--max-voxels", type=int, default=MAX_VOXELS, help="larger scans are refused unread")
-    parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU where there is one)")
+    parser = new_parser(__doc__, "python predict.py scan.nii.gz")
+    scans = parser.add_argument_group("input")
+    scans.add_argument("scans", nargs="*", type=Path, metavar="SCAN", help="NIfTI files to label")
+    scans.add_argument("--data", type=Path, help="label a whole tree in the layout of BIDS instead")
+    scans.add_argument("--contrasts", nargs="+", default=["T1w", "T2w"], help="of the images to take from --data")
+    scans.add_argument("--only", type=Path, help="text file with the names of the scans to label, one per line")
+    scans.add_argument("--max-voxels", type=int, default=MAX_VOXELS, help="larger scans are refused unread")
+    network = parser.add_argument_group("network")
+    network.add_argument("--weights", type=Path, help="a run's folder, or a checkpoint file (default: those shipped)")
+    network.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU where there is one)")
+    output = parser.add_argument_group("output")
+    output.add_argument("--out", type=Path, default=Path("output/predictions"), help="folder of the labels")
     return parser
 
 
@@ -216,7 +218,7 @@ def main(argv=None):
     if len(asked) > 1:
         leave_a_core()
     stages = overlapped(todo, work.read, work.compute, work.write, (ScanError, UserError))
-    for job, error in tqdm(stages, total=len(todo), unit="scan", disable=len(asked) == 1 or not first):
+    for job, error in progress(stages, len(todo), "scan") if first and len(asked) > 1 else stages:
         if error:
             failed[job.stem] = str(error)
     failures = ranks.gather(failed)

@@ -4,7 +4,6 @@ Each scan becomes upright sagittal slices in mm, side by side, with its discs an
 ``dataset/NAME/samples``. Scans that cannot be used are listed in ``skipped.tsv``, with the reason.
 """
 
-import argparse
 import contextlib
 import json
 from collections import Counter
@@ -13,7 +12,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from utils.discs import LEVELS, name, parse_levels
 from utils.inference.heatmaps import render
@@ -24,9 +22,10 @@ from utils.scans.nifti import MAX_VOXELS, ScanError, read_scan
 from utils.scans.sagittal import normalise, sagittal, slabs_of
 from utils.scans.sample import UNKNOWN, Sample, level_states, load_sample, save_sample
 from utils.system.files import UserError, run, save_bytes, save_json, save_table, sweep
-from utils.system.flags import Help, whole_number
+from utils.system.flags import new_parser, whole_number
+from utils.system.journal import Journal, fingerprint
 from utils.system.pool import processes
-from utils.system.progress import Progress, fingerprint
+from utils.system.progress import progress
 from utils.system.version import code_version
 
 SPLITS = ("train", "val", "test")
@@ -50,32 +49,29 @@ class Settings:
 
 def build_parser():
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=Help)
-    parser.add_argument("--data", type=Path, required=True, help="root of the tree, with sub-* and derivatives/labels")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the prepared data, such as dataset/NAME")
-    parser.add_argument("--contrasts", nargs="+", default=["T1w", "T2w"], help="images to take")
-    parser.add_argument(
-        "--levels",
-        type=parse_levels,
-        default=LEVELS,
-        metavar="LEVELS",
-        help="discs to learn, such as 2-25 (C1-C2 to L5-S1) or 3,21-25",
-    )
-    parser.add_argument("--resolution", type=float, default=1.0, help="size of a slice's pixel in mm")
-    parser.add_argument("--sigma", type=float, default=4.0, help="standard deviation of a disc's heatmap in mm")
-    parser.add_argument(
-        "--split",
-        type=float,
-        nargs=3,
-        default=[0.75, 0.10, 0.15],
-        metavar=("TRAIN", "VAL", "TEST"),
+    parser = new_parser(__doc__, "python prepare_spinegeneric.py --data TREE --out dataset/NAME")
+    tree = parser.add_argument_group("input")
+    tree.add_argument("--data", type=Path, required=True, help="root of the tree, with sub-* and derivatives/labels")
+    tree.add_argument("--contrasts", nargs="+", default=["T1w", "T2w"], help="images to take")
+    tree.add_argument("--exclude", type=Path, help="text file with a subject or an image a line to leave out")
+    tree.add_argument("--max-voxels", type=int, default=MAX_VOXELS, help="larger volumes are refused unread")
+    slices = parser.add_argument_group("slices")
+    slices.add_argument(
+        "--levels", type=parse_levels, default=LEVELS, metavar="LEVELS",
+        help="discs to learn; 2-25 is C1-C2 to L5-S1, and 3,21-25 is possible, too",
+    )  # fmt: skip
+    slices.add_argument("--resolution", type=float, default=1.0, help="size of a slice's pixel in mm")
+    slices.add_argument("--sigma", type=float, default=4.0, help="standard deviation of a disc's heatmap in mm")
+    splits = parser.add_argument_group("splits")
+    splits.add_argument(
+        "--split", type=float, nargs=3, default=[0.75, 0.10, 0.15], metavar=("TRAIN", "VAL", "TEST"),
         help="shares of the subjects",
-    )
-    parser.add_argument("--split-file", type=Path, help="JSON file with the subjects of train, val and test instead")
-    parser.add_argument("--seed", type=whole_number, default=0, help="of the split")
-    parser.add_argument("--exclude", type=Path, help="text file with a subject or an image a line to leave out")
-    parser.add_argument("--max-voxels", type=int, default=MAX_VOXELS, help="larger volumes are refused unread")
-    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    )  # fmt: skip
+    splits.add_argument("--split-file", type=Path, help="JSON file with the subjects of train, val and test instead")
+    splits.add_argument("--seed", type=whole_number, default=0, help="of the split")
+    output = parser.add_argument_group("output")
+    output.add_argument("--out", type=Path, required=True, help="folder of the prepared data, such as dataset/NAME")
+    output.add_argument("--jobs", type=int, default=1, help="processes")
     return parser
 
 
@@ -272,9 +268,9 @@ def main(argv=None):
         for scan in todo
     ]
     sweep(args.out)
-    progress = Progress(args.out / PROGRESS)
+    journal = Journal(args.out / PROGRESS)
     (args.out / "summary.json").unlink(missing_ok=True)  # nobody trains on half of one data set and half of another
-    results = prepare_all(todo, sources, settings, args.jobs, progress)
+    results = prepare_all(todo, sources, settings, args.jobs, journal)
     skipped += [(scan, result) for scan, result in zip(todo, results, strict=True) if isinstance(result, str)]
     rows = [result for result in results if isinstance(result, dict)]
     listed = [{"name": s.name, "subject": s.subject, "contrast": s.contrast, "reason": reason} for s, reason in skipped]
@@ -296,7 +292,7 @@ def main(argv=None):
         row["split"] = split_of[row["subject"]]
     write(args, rows, listed)
     sweep(args.out)  # processes of a run that was killed may have ended since
-    progress.finish()
+    journal.finish()
 
 
 def apart(scans):
@@ -308,21 +304,21 @@ def apart(scans):
     return kept, [scan for scan in scans if first[scan.name] is not scan]
 
 
-def prepare_all(scans, sources, settings, jobs, progress):
+def prepare_all(scans, sources, settings, jobs, journal):
     """Prepare scans in ``jobs`` processes, but for those done before; returns their results in the same order."""
     version = code_version()
     keys = [
         fingerprint(version, settings, scan, source, files=[file for file in (scan.image, scan.label) if file])
         for scan, source in zip(scans, sources, strict=True)
     ]
-    todo = [index for index, key in enumerate(keys) if not is_done(progress.results.get(key), settings.folder)]
+    todo = [index for index, key in enumerate(keys) if not is_done(journal.results.get(key), settings.folder)]
     work = partial(prepare_scan, settings=settings)
     own = [scans[index] for index in todo], [sources[index] for index in todo]
     with processes(jobs) if jobs > 1 else contextlib.nullcontext() as pool:
         results = (pool.map if pool else map)(work, *own)
-        for index, result in zip(tqdm(todo, unit="scan"), results, strict=True):
-            progress.add(keys[index], result)
-    return [progress.results[key] for key in keys]
+        for index, result in zip(todo, progress(results, len(todo), "scan"), strict=True):
+            journal.add(keys[index], result)
+    return [journal.results[key] for key in keys]
 
 
 def is_done(result, folder):

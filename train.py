@@ -5,7 +5,6 @@ or one to compare with. ``--recipe published`` trains as that paper's code does;
 to be better.
 """
 
-import argparse
 import signal
 import sys
 import time
@@ -25,7 +24,8 @@ from utils.report.figures import convergence
 from utils.system import ranks
 from utils.system.device import keep_memory
 from utils.system.files import UserError, run, save_json, sweep
-from utils.system.flags import Help, whole_number
+from utils.system.flags import new_parser, whole_number
+from utils.system.numbers import number
 from utils.system.signals import Stop
 from utils.system.version import code_version
 from utils.training.average import averaged
@@ -52,7 +52,7 @@ SHOWN = 4  # validation slices in the animation
 
 def build_parser():
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=Help)
+    parser = new_parser(__doc__, "python train.py --data dataset/NAME --out output/RUN")
     place = parser.add_argument_group("data")
     place.add_argument(
         "--data", type=Path, nargs="+", default=[], metavar="FOLDER",
@@ -84,7 +84,7 @@ def build_parser():
     training.add_argument("--seed", type=whole_number, default=0, help="of weights, order and augmentation")
     training.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU where there is one)")
     training.add_argument("--no-amp", dest="amp", action="store_false", help="float32, even where bfloat16 is fast")
-    start = parser.add_mutually_exclusive_group()
+    start = parser.add_argument_group("start").add_mutually_exclusive_group()
     start.add_argument("--resume", action="store_true", help="go on with the run in --out")
     start.add_argument(
         "--init", type=Path, nargs="?", const=SHIPPED, metavar="WEIGHTS",
@@ -223,8 +223,9 @@ def main(argv=None):
     parallel = ranks.share(network, device)
     done = (state["epoch"] * source.steps + len(state["losses"])) * source.batch_size
     total = args.epochs * source.steps * source.batch_size
-    with Stop() as stop, tqdm(total=total, initial=done, unit="image", smoothing=0.05, disable=not first) as bar:
-        bar.validation = ""
+    hidden = None if first else True  # None: where there is no terminal
+    with Stop() as stop, tqdm(total=total, initial=done, unit="image", smoothing=0.05, disable=hidden) as bar:
+        bar.validation, began_at, done_before = "", time.monotonic(), state["epoch"]
 
         while state["epoch"] < args.epochs:
             epoch, began = state["epoch"] + 1, time.perf_counter()
@@ -245,7 +246,7 @@ def main(argv=None):
             val_loss = validation_loss(used, val_loader, loss_of, device, args.amp)
             scores, maps = validate(labeller, source.val_sets, SHOWN)
             identified, distance = mean_score(scores)
-            bar.validation = f", validation {100 * identified:.0f} % identified, error {distance:.1f} mm"
+            bar.validation = f", validation {100 * identified:.0f} % identified, error {number(distance, 1)} mm"
             state["log"].append({
                 "epoch": epoch, "loss": float(np.mean(state["losses"])), "val_loss": val_loss,
                 "identified": identified, "dtt_mean": distance, "sets": scores, "lr": scheduler.get_last_lr()[0],
@@ -260,13 +261,26 @@ def main(argv=None):
                 if better_one:
                     save_best(args.out, state, used)
                 save_last(args.out, *whole)
+                if bar.disable:  # no terminal: one line per epoch instead
+                    pace = (time.monotonic() - began_at) / (epoch - done_before)
+                    print(epoch_line(state["log"][-1], args.epochs, pace), file=sys.stderr, flush=True)
     if first:
         finish(args.out, val_samples, device)
         draw(args.out, state, val_samples[:SHOWN])
         share, distance = state["best"]
-        print(f"best on validation: {100 * share:.1f} % identified, {distance:.2f} mm; see {args.out}")
+        print(f"best on validation: {100 * share:.1f} % identified, {number(distance)} mm; see {args.out}")
     ranks.leave()
     return 0
+
+
+def epoch_line(entry, epochs, pace):
+    """Return an epoch's entry of the log as one line; ``pace`` is how many seconds an epoch takes."""
+    left = tqdm.format_interval(pace * (epochs - entry["epoch"]))
+    return (
+        f"epoch {entry['epoch']}/{epochs}: loss {entry['loss']:.4f}, validation loss {entry['val_loss']:.4f}, "
+        f"{100 * entry['identified']:.0f} % identified, error {number(entry['dtt_mean'], 1)} mm, "
+        f"{entry['images_per_s']:.1f} images/s, {left} left"
+    )
 
 
 def give_up(out, source, epoch, state, *rest):

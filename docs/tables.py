@@ -29,7 +29,6 @@ from utils.evaluation.tables import (  # noqa: E402
     interval_line,
     labelled_table,
     markdown,
-    number,
     share,
 )
 from utils.inference.checkpoint import SHIPPED  # noqa: E402
@@ -43,6 +42,7 @@ from utils.synthesis.canvas import PIXEL_MM  # noqa: E402
 from utils.synthesis.volumes import choose_field_of_view, generate_volume  # noqa: E402
 from utils.system.files import run, save_json, save_table, save_text  # noqa: E402
 from utils.system.flags import Help  # noqa: E402
+from utils.system.numbers import number  # noqa: E402
 from utils.training.runs import holds_run  # noqa: E402
 
 NETWORKS = {

@@ -1,5 +1,6 @@
 """How long something takes, and how much memory, beside something to compare with."""
 
+import math
 import re
 import statistics
 import subprocess
@@ -9,6 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+
+from utils.system.numbers import number
 
 ROOT = Path(__file__).parents[1]
 STATUS = Path("/proc/self/status")
@@ -49,13 +52,15 @@ class Row:
 
     def __str__(self):
         """Return the row of the table."""
-        other = [short(self.other), f"{self.ratio:.2f}"] if self.beside else ["", ""]
+        other = [short(self.other), number(self.ratio)] if self.beside else ["", ""]
         cells = [self.stage, f"{short(self.value)} {self.unit}", self.beside, *other, self.target]
         return f"| {' | '.join(cells)} |"
 
 
 def short(value):
-    """Return a number with three digits, or all those before the point."""
+    """Return a number with three digits, or all those before the point; a dash if it is not defined."""
+    if not math.isfinite(value):
+        return "-"
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 

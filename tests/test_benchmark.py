@@ -47,6 +47,7 @@ def test_times_are_medians_after_a_warm_up(monkeypatch):
 def test_a_row_tells_the_ratio_and_leaves_out_what_was_not_compared():
     assert str(Row("a", 2.0, "b", 5.0, "more")) == "| a | 2 ms | b | 5 | 2.50 | more |"
     assert str(Row("a", 2.0, unit="MB")) == "| a | 2 MB |  |  |  |  |"
+    assert str(Row("a", float("nan"), "b", 5.0)) == "| a | - ms | b | 5 | - |  |"
 
 
 @pytest.mark.skipif(not STATUS.exists(), reason="the system does not say")

@@ -164,3 +164,13 @@ def test_help_tells_defaults_that_there_are(script):
     said = " ".join(importlib.import_module(script).build_parser().format_help().split())
     assert not re.search(r"default: (None|True|False|\[\])", said) and "(default" in said
     assert not re.search(r"\(default: [^)]*\)\s*\(default", said)
+    assert not re.search(r"default: [(\[{]", said)  # no tuples or lists of Python
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_help_groups_all_flags_and_ends_with_an_example_that_parses(script):
+    parser = importlib.import_module(script).build_parser()
+    assert [action.dest for action in parser._optionals._group_actions] == ["help"]
+    line = parser.format_help().splitlines()[-1]
+    assert line.startswith(f"  python {script}.py ")
+    parser.parse_args(shlex.split(line)[2:])

@@ -22,7 +22,7 @@ from utils.scans.nifti import ScanError, read_scan
 from utils.scans.sagittal import slabs_of
 from utils.scans.sample import load_sample, load_summary, load_table
 from utils.system.files import UserError
-from utils.system.progress import Progress
+from utils.system.journal import Journal
 
 CASES = int(os.environ.get("FUZZ_CASES", 200))
 GOOD = {kind: original(kind) for kind in KINDS}
@@ -55,7 +55,7 @@ def use(kind, path):
     elif kind == "summary":
         assert load_summary(path.parent)["levels"]
     else:
-        assert not any(is_done(result, path.parent) for key, result in Progress(path).results.items() if key == "0a1b")
+        assert not any(is_done(result, path.parent) for key, result in Journal(path).results.items() if key == "0a1b")
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ from models import build_model
 from utils.inference.checkpoint import digest_of, load_checkpoint
 from utils.system import ranks
 from utils.system.files import UserError, replace_file, save_text, sweep
-from utils.system.progress import Progress
+from utils.system.journal import Journal
 from utils.system.stages import overlapped
 
 ROOT = Path(__file__).parents[2]
@@ -237,15 +237,15 @@ def test_files_of_killed_processes_are_swept_and_those_of_living_ones_are_not(tm
         assert list((tmp_path / "b").iterdir()) == [mine]
 
 
-def test_progress_survives_a_line_that_was_cut(tmp_path):
-    progress = Progress(tmp_path / "p.jsonl")
-    progress.add("a", {"x": 1})
-    progress.file.write('["b", {"x"')
-    progress.file.close()
-    again = Progress(tmp_path / "p.jsonl")
+def test_a_journal_survives_a_line_that_was_cut(tmp_path):
+    journal = Journal(tmp_path / "p.jsonl")
+    journal.add("a", {"x": 1})
+    journal.file.write('["b", {"x"')
+    journal.file.close()
+    again = Journal(tmp_path / "p.jsonl")
     assert again.results == {"a": {"x": 1}}
     again.add("b", "why")
-    assert Progress(tmp_path / "p.jsonl").results == {"a": {"x": 1}, "b": "why"}
+    assert Journal(tmp_path / "p.jsonl").results == {"a": {"x": 1}, "b": "why"}
     again.finish()
     assert not (tmp_path / "p.jsonl").exists()
 

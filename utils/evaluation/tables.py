@@ -6,6 +6,7 @@ import numpy as np
 
 from utils.discs import name
 from utils.system.files import UserError
+from utils.system.numbers import number
 
 DISC_COLUMNS = (
     "scan", "subject", "contrast", "source", "level", "name", "outcome", "error_mm", "error_si_mm", "error_lr_mm",
@@ -17,11 +18,6 @@ def markdown(head, rows):
     """Return a table as Markdown."""
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     return "\n".join(lines + ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows])
-
-
-def number(value):
-    """Format a distance."""
-    return f"{value:.2f}" if np.isfinite(value) else "-"
 
 
 def share(part, whole):
@@ -58,7 +54,7 @@ def published_table(groups):
         fair = s["without_leak"]
         rows.append([
             *_distance_cells(label, s), share(s["n_missed"], s["n_true"]), share(s["n_false"], s["n_true"]),
-            f"{100 * fair['fn_rate']:.1f}, {100 * fair['fp_rate']:.1f}",
+            f"{number(100 * fair['fn_rate'], 1)}, {number(100 * fair['fp_rate'], 1)}",
         ])  # fmt: skip
     return markdown(head, rows)
 
@@ -98,7 +94,7 @@ def interval_line(scores):
     return (
         f"95 % intervals over {scores['n_subjects']} subjects (bootstrap): {', '.join(spans)}\n"
         f"in space {number(scores['mean_3d'])} ({number(scores['sd_3d'])}) mm; expected calibration error of the "
-        f"confidence {scores['calibration_error']:.3f}, N={scores['n_pred']}"
+        f"confidence {number(scores['calibration_error'], 3)}, N={scores['n_pred']}"
     )
 
 

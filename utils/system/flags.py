@@ -1,19 +1,60 @@
-"""How the scripts' flags are read, and how ``--help`` tells of them."""
+"""The command lines of the scripts: types of flags, and a readable ``--help``."""
 
 import argparse
 
 
-class Help(argparse.ArgumentDefaultsHelpFormatter):
-    """Tells a flag's default where it has one of its own; switches, and flags whose text tells it, have none."""
+class Help(argparse.HelpFormatter):
+    """Show each default as it would be typed, and keep the lines of an indented example."""
 
     def _get_help_string(self, action):
-        if action.default is None or action.nargs == 0 or action.default == []:
-            return action.help
-        return super()._get_help_string(action)
+        switch = action.nargs == 0
+        if switch or action.default in (None, [], argparse.SUPPRESS):
+            return action.help  # no default, or one that the text itself states
+        default = as_typed(action.default).replace("%", "%%")
+        return f"{action.help} (default: {default})"
+
+    def _fill_text(self, text, width, indent):
+        if "\n  " in text:
+            return text
+        fill = super()._fill_text
+        return "\n\n".join(fill(paragraph, width, indent) for paragraph in text.split("\n\n"))
+
+
+def new_parser(description, example, prog=None):
+    """Return a parser whose help ends with an example.
+
+    Parameters
+    ----------
+    description : str
+        As a rule the docstring of the script.
+    example : str
+        A whole command.
+    prog : str, optional
+        How the script is called, where that is not its file name.
+    """
+    return argparse.ArgumentParser(prog, description=description, formatter_class=Help, epilog=f"example:\n  {example}")
+
+
+def as_typed(default):
+    """Return a default as one types it: a tuple of numbers as ranges (``2-4,7``), a list with spaces between."""
+    if isinstance(default, tuple):
+        return ",".join(f"{first}-{last}" if last > first else str(first) for first, last in runs_of(default))
+    return " ".join(map(str, default)) if isinstance(default, list) else str(default)
+
+
+def runs_of(numbers):
+    """Return the (first, last) of each run of consecutive whole numbers, in ascending order."""
+    runs = []
+    for number in sorted(numbers):
+        if runs and runs[-1][1] == number - 1:
+            runs[-1] = (runs[-1][0], number)
+        else:
+            runs.append((number, number))
+    return runs
 
 
 def whole_number(text):
     """Read a number of 0, 1, 2, ... (an argparse type)."""
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text} is no whole number of 0 or more")
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of 0 or more")
     return int(text)
