@@ -1,4 +1,4 @@
-"""Train a network to find and name intervertebral discs, on slices made by prepare_spinegeneric.py.
+"""Train a network to find and label intervertebral discs, on prepared scans, synthetic images, or both.
 
 The network is the stacked hourglass with multi-level attention of Azad, Rouhier and Cohen-Adad (2021),
 or one to compare with. ``--recipe published`` trains as that paper's code does; ``default`` as measured
@@ -18,7 +18,7 @@ from tqdm import tqdm
 from models import MODELS, build_model
 from utils.inference.checkpoint import FORMAT, SHIPPED, build_network, load_checkpoint, save_checkpoint
 from utils.inference.labeller import Labeller
-from utils.inference.skeleton import learn_prior, prior_of
+from utils.inference.prior import learn_prior, prior_of
 from utils.report.charts import curves
 from utils.report.figures import convergence
 from utils.system import ranks
@@ -88,7 +88,7 @@ def build_parser():
     start.add_argument("--resume", action="store_true", help="go on with the run in --out")
     start.add_argument(
         "--init", type=Path, nargs="?", const=SHIPPED, metavar="WEIGHTS",
-        help="start from the weights of this run or checkpoint (bare: from those that come with the software)",
+        help="start from the weights of this run or checkpoint (bare: the shipped ones)",
     )  # fmt: skip
     return parser
 
@@ -119,7 +119,7 @@ def settle(args):
 
 
 def output_of(recipe):
-    """Return what a network answers with that a recipe trains: its loss tells."""
+    """Return what a network trained by a recipe returns: logits for the focal loss, else heatmaps."""
     return "logits" if RECIPES[recipe]["loss"] == "focal" else "heatmaps"
 
 
@@ -142,7 +142,7 @@ def choose_network(args, source, earlier):
     wanted = output_of(args.recipe)
     if args.init and earlier["output"] != wanted:
         raise UserError(
-            f"the weights of {args.init} answer with {earlier['output']}, and --recipe {args.recipe} trains "
+            f"the weights of {args.init} return {earlier['output']}, and --recipe {args.recipe} trains "
             f"{wanted}: give another --recipe"
         )
     if list(earlier["levels"]) != list(levels):
@@ -241,7 +241,7 @@ def main(argv=None):
             if not finished:
                 if first:
                     save_last(args.out, *whole)
-                    print(f"stopped in epoch {epoch}; --resume goes on from there", file=sys.stderr)
+                    print(f"stopped in epoch {epoch}; --resume continues from there", file=sys.stderr)
                 return 128 + (stop.signal or signal.SIGTERM)
             val_loss = validation_loss(used, val_loader, loss_of, device, args.amp)
             scores, maps = validate(labeller, source.val_sets, SHOWN)
@@ -284,12 +284,12 @@ def epoch_line(entry, epochs, pace):
 
 
 def give_up(out, source, epoch, state, *rest):
-    """Save the state that led to a loss that is no number, and tell the samples of its batch."""
+    """Save the state that led to a non-finite loss, and name the samples of its batch in a `UserError`."""
     names = ", ".join(source.names(epoch, len(state["losses"])))
     if ranks.rank() == 0:
         save_checkpoint(out / "not_finite.pt", full_state(state, *rest))
     raise UserError(
-        f"the loss is not a number any more, in epoch {epoch}, with {names}: look at these, or train again with "
+        f"non-finite loss in epoch {epoch}, with {names}: check these samples, or train again with "
         f"a lower --lr; the state that led to it is in {out / 'not_finite.pt'}"
     )
 

@@ -5,7 +5,8 @@ import numpy as np
 from speed import published
 from speed.timing import Row, medians
 from utils.inference.heatmaps import render, to_heatmap
-from utils.inference.skeleton import search, typical_prior
+from utils.inference.prior import typical_prior
+from utils.inference.skeleton import search
 
 SIZE, CELLS = 256, 64
 EXTENT = (500, 300)  # of the slice, in mm

@@ -156,7 +156,7 @@ def test_a_training_starts_from_other_weights_in_their_shape(data, tmp_path, mon
     for flag, value in (("--features", "32"), ("--model", "unet")):
         with pytest.raises(UserError, match=f"leave {flag} out"):
             train.main([*start, "--out", str(tmp_path / "other"), flag, value])
-    with pytest.raises(UserError, match="answer with logits, and --recipe published trains heatmaps"):
+    with pytest.raises(UserError, match="return logits, and --recipe published trains heatmaps"):
         train.main([*start, "--out", str(tmp_path / "other"), "--recipe", "published"])
     with monkeypatch.context() as patch:
         patch.setattr(sources.Prepared, "__init__", changed(sources.Prepared.__init__, resolution=0.5))

@@ -9,23 +9,19 @@ import torch
 from models import build_model
 from utils.discs import SACRAL, TYPICAL_GAP_MM
 from utils.inference.labeller import Labeller
+from utils.inference.prior import LOOSENESS, MOST_MISSING, Prior, learn_prior, typical_prior
 from utils.inference.skeleton import (
     DOUBT,
     END_PRICE,
     LEAST_DOUBT,
-    LOOSENESS,
     MISSING_PRICE,
-    MOST_MISSING,
     SIZE_SD,
     SIZES,
     Chain,
-    Prior,
     chain_score,
     doubt_of,
-    learn_prior,
     search,
     shift_margin,
-    typical_prior,
 )
 
 LEVELS = [20, 21, 22, 23, 24, 25]

@@ -141,7 +141,7 @@ def test_a_loss_that_is_no_number_names_its_scans_and_keeps_the_state(data, tmp_
         return value * (float("nan") if len(calls) == 2 else 1.0)
 
     monkeypatch.setitem(train.LOSSES, "focal", break_down)
-    with pytest.raises(UserError, match="not a number any more, in epoch 1, with sub-phantom.*not_finite.pt"):
+    with pytest.raises(UserError, match="non-finite loss in epoch 1, with sub-phantom.*not_finite.pt"):
         run(data, tmp_path / "run")
     kept = load_checkpoint(tmp_path / "run" / "not_finite.pt")
     assert len(kept["losses"]) == 1 and all(torch.isfinite(value).all() for value in kept["state_dict"].values())

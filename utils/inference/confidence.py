@@ -1,4 +1,4 @@
-"""How sure a found disc is: from what the network and the search say of it to the chance that it is right.
+"""Confidence of a disc: the chance that it is right, from the evidence of the network and of the search.
 
 A logistic regression (Platt 1999) on the validation split maps evidence, share of chains and margin to
 the chance that a disc lies within 10 mm of the true disc of its level. Pure NumPy.
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 START = np.array([0.0, 1.0, 0.0, 0.0])  # without a calibration: the share of chains as it is
-RIDGE = 1.0  # pulls towards START, so that few discs, or none that is wrong, give no certainty
+RIDGE = 1.0  # pulls towards START, so that few discs, or none that is wrong, give no full confidence
 
 
 @dataclass(frozen=True)
@@ -113,8 +113,8 @@ def fit(evidence, share, margin, right, n_true):
 def best_threshold(confidence, right, n_true):
     """Return the lowest threshold whose discs, at or above it, have as high an F2 score as any.
 
-    F2 counts a disc that is left out four times as much as a wrong one (van Rijsbergen 1979): an unsure disc that is
-    shown has its flag, and can be looked at; one that is not shown has to be found anew.
+    F2 counts a disc that is left out four times as much as a wrong one (van Rijsbergen 1979): a disc of low confidence
+    that is shown has its flag and can be reviewed; one that is not shown has to be found anew.
     """
     order = np.argsort(-np.asarray(confidence), kind="stable")
     ordered, hits = np.asarray(confidence)[order], np.cumsum(np.asarray(right)[order])

@@ -11,8 +11,9 @@ from utils.inference.checkpoint import build_network, load_checkpoint
 from utils.inference.confidence import Calibration
 from utils.inference.heatmaps import STRIDE, candidates, to_heatmap
 from utils.inference.lateral import lateral_positions
+from utils.inference.prior import prior_of
 from utils.inference.second_pass import mask_to_spine
-from utils.inference.skeleton import doubt_of, prior_of, search, shift_margin, strongest
+from utils.inference.skeleton import doubt_of, search, shift_margin, strongest
 from utils.system.device import autocast, choose_device
 
 MOST_PIXELS = 2**22  # in one pass, which is more than a whole spine has: memory is bounded for every scan

@@ -1,4 +1,4 @@
-"""The geometry of the chain of discs, and the exact search for the best chain over candidates.
+"""The exact search for the best chain of discs over candidates.
 
 The published method searches a tree of all combinations of candidates for the path nearest to a mean
 skeleton (Azad et al. 2021), which grows exponentially. A chain scored by its discs and by neighbouring
@@ -9,119 +9,21 @@ Pure NumPy; points are (row, col) in mm here, rows pointing down and columns bac
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
-from utils.discs import FIRST, LAST, SACRAL, TYPICAL_GAP_MM
+from utils.discs import FIRST, LAST, SACRAL
+from utils.inference.prior import MOST_MISSING
 
 SIZES = np.array([0.65, 0.72, 0.8, 0.87, 0.94, 1.0, 1.07, 1.15, 1.24, 1.35])
-MOST_MISSING = 3  # levels that a chain may leave out between two of its discs
 DOUBT = 0.08  # evidence at which a place that may be nothing is as well left out as taken
-LEAST_DOUBT = 1e-3  # of a place that is surely a disc
-PLAIN = 0.25  # evidence of a name that noise does not reach
-LOOSENESS = 2.0  # of the prior's covariance: people differ more from those who taught it than these among themselves
+LEAST_DOUBT = 1e-3  # of a place that is a disc with high confidence
+PLAIN = 0.25  # evidence of a level that noise does not reach
 MISSING_PRICE = 2.0  # for each level left out between two discs
 END_PRICE = 1.0  # for ending where the next disc would still lie inside the slice
 SIZE_SD = 0.2  # of the logarithm of a spine's size
 LEAST_EVIDENCE = 1e-3  # what a heatmap that shows nothing counts as in a shifted chain
-FLOOR = np.eye(2) * 4.0  # of the prior's covariance: annotation errors of about 2 mm at either end
-SACRAL_SLOPE = np.array([0.7, 0.7])  # the back of S1 lies half way between upright and level (Vialle et al. 2005)
 NEVER = -1e9  # a score that no chain makes up for; finite, so that sums and differences stay numbers
-
-
-@dataclass(frozen=True)
-class Prior:
-    """Vectors from each disc to the next, for a spine of size 1.
-
-    Attributes
-    ----------
-    mean : (27, 2) array
-        ``mean[k]`` leads from disc k to disc k + 1, (row, col) in mm.
-    covariance : (27, 2, 2) array
-        In square mm.
-    """
-
-    mean: np.ndarray
-    covariance: np.ndarray
-
-    @cached_property
-    def links(self):
-        """Mean (27, G, 2), inverse covariance (27, G, 2, 2) and least way down (27, G), by level and jump - 1."""
-        jumps = MOST_MISSING + 1
-        mean, spread = np.zeros((SACRAL + 1, jumps, 2)), np.tile(np.eye(2), (SACRAL + 1, jumps, 1, 1))
-        for level in range(FIRST, SACRAL):
-            for jump in range(1, min(jumps, SACRAL - level) + 1):
-                mean[level, jump - 1] = self.mean[level : level + jump].sum(0)
-                # Neighbouring vectors bend together, so their spreads add rather than their variances.
-                spread[level, jump - 1] = LOOSENESS * jump * self.covariance[level : level + jump].sum(0)
-        return mean, np.linalg.inv(spread), np.linalg.norm(mean, axis=-1) / 3
-
-    def to_dict(self):
-        """Return plain lists, for a checkpoint."""
-        return {"mean": self.mean.tolist(), "covariance": self.covariance.tolist()}
-
-    @classmethod
-    def from_dict(cls, values):
-        """Rebuild the prior that `to_dict` gave."""
-        return cls(np.asarray(values["mean"], float), np.asarray(values["covariance"], float))
-
-
-def spine_size(points, levels):
-    """Return the spine's size: its length over the typical length between the same levels; 1 for one disc."""
-    levels = np.asarray(levels, int)
-    if len(levels) < 2:
-        return 1.0
-    length = np.linalg.norm(np.diff(points, axis=0), axis=1).sum()
-    return float(length / sum(TYPICAL_GAP_MM[level] for level in range(levels[0], levels[-1])))
-
-
-def typical_prior():
-    """Return the prior of straight spines with typical distances, bent loosely, on a sacrum that lies half way back."""
-    mean = np.zeros((SACRAL + 1, 2))
-    covariance = np.zeros((SACRAL + 1, 2, 2))
-    for level in range(FIRST, SACRAL):
-        gap = TYPICAL_GAP_MM[level]
-        mean[level] = gap * SACRAL_SLOPE if level == LAST else (gap, 0.0)
-        covariance[level] = np.diag([(0.14 * gap) ** 2, (0.35 * gap) ** 2]) + FLOOR
-    return Prior(mean, covariance)
-
-
-def learn_prior(spines, start, worth=4.0):
-    """Learn the prior from labelled spines.
-
-    Each pair of neighbours seen pulls the mean and the covariance of its level away from those of ``start``,
-    which counts as much as ``worth`` pairs; so levels that were never seen keep it.
-
-    Parameters
-    ----------
-    spines : list of (points (N, 2) in mm, levels (N,) ascending)
-    start : Prior
-        As of `prior_of`.
-    worth : float
-
-    Returns
-    -------
-    Prior
-    """
-    mean, covariance = start.mean.copy(), start.covariance.copy()
-    vectors = {level: [] for level in range(FIRST, SACRAL)}
-    for points, levels in spines:
-        size = spine_size(points, levels)
-        for i in range(len(levels) - 1):
-            if levels[i + 1] == levels[i] + 1:
-                vectors[int(levels[i])].append((np.asarray(points[i + 1]) - points[i]) / size)
-    for level, seen in vectors.items():
-        seen = np.reshape(seen, (-1, 2))
-        mean[level] = (worth * start.mean[level] + seen.sum(0)) / (worth + len(seen))
-        away = seen - mean[level]
-        covariance[level] = (worth * (start.covariance[level] - FLOOR) + away.T @ away) / (worth + len(seen)) + FLOOR
-    return Prior(mean, covariance)
-
-
-def prior_of(checkpoint):
-    """Return the prior that a checkpoint holds, or the typical one where there is none."""
-    return Prior.from_dict(checkpoint["prior"]) if checkpoint and checkpoint["prior"] else typical_prior()
 
 
 def link_scores(prior, level, jump, start, end, sizes):
@@ -155,7 +57,7 @@ def link_scores(prior, level, jump, start, end, sizes):
 def _end_prices(prior, level, points, step, sizes, extent):
     """Price (..., S) of a chain's end at discs (...): nothing where the next disc would lie outside the slice."""
     neighbour = level + step
-    exists = (neighbour >= FIRST) & (neighbour <= LAST)  # of S1-S2 many people have no rest
+    exists = (neighbour >= FIRST) & (neighbour <= LAST)  # many spines have no remnant disc S1-S2
     vector = prior.mean[np.clip(np.minimum(level, neighbour), 0, SACRAL)] * step
     place = points[..., None, :] + sizes[:, None] * vector[..., None, :]
     return END_PRICE * (((place >= 0) & (place <= np.asarray(extent))).all(-1) & exists[..., None])
@@ -168,9 +70,9 @@ def _size_scores(sizes):
 def doubt_of(evidence):
     """Return the chance (N,) that a place is no disc at all, from its evidence (N, levels) for every level.
 
-    It is what all names together leave of 1, if one of them is plain: noise has a little evidence for all. So a
-    place where something surely is, though the network is torn between two names for it, is left out at a high
-    price: a chain that is one level off leaves the first or the last disc without a name.
+    It is what all levels together leave of 1, if one of them has clear evidence: noise has a little evidence for all.
+    So a high price stands on leaving out a place that is a disc with high confidence, even where the network cannot
+    decide between two levels for it: a chain shifted by one level leaves its first or last disc without a level.
     """
     evidence = np.asarray(evidence, float)
     return np.where(evidence.max(-1) >= PLAIN, np.clip(1.0 - evidence.sum(-1), LEAST_DOUBT, DOUBT), DOUBT)
@@ -313,7 +215,7 @@ def strongest(candidates, levels):
 
 
 def shift_margin(points, levels, evidence, score, prior, extent, sizes=SIZES):
-    """Return how much better a chain is than the same discs named one level higher or lower.
+    """Return how much better a chain is than the same discs labelled one level higher or lower.
 
     Parameters
     ----------

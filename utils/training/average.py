@@ -1,6 +1,6 @@
 """The moving average of a network's weights: it predicts better than the weights that a last few steps led to.
 
-After Polyak and Juditsky 1992, and Izmailov et al. 2018, who tell why for networks.
+After Polyak and Juditsky 1992, and Izmailov et al. 2018, who explain why for networks.
 """
 
 import torch

@@ -1,4 +1,4 @@
-"""One epoch of training, one look at the validation split, and the calibration on it at the end."""
+"""One epoch of training, the validation after it, and the calibration at the end."""
 
 import numpy as np
 import torch
@@ -10,11 +10,11 @@ from utils.system import ranks
 from utils.system.device import autocast
 from utils.training.slices import transform_slabs
 
-CALIBRATION_VIEWS = 80  # with the fields of view and contrasts that training draws
+CALIBRATION_VIEWS = 80  # with the random fields of view and contrasts of training
 
 
 class NotFinite(Exception):
-    """The loss is not a number any more; nothing was learned from that batch."""
+    """The loss is not finite; no step was taken."""
 
 
 def train_epoch(network, batches, losses, loss_of, optimizer, scheduler, device, amp, bar, stop):
@@ -56,7 +56,7 @@ def train_epoch(network, batches, losses, loss_of, optimizer, scheduler, device,
         with autocast(device, amp):
             outputs = forward(network, images)
         loss = loss_of(outputs, target, weight, ranks.mean)
-        # Together, since each question to the device waits for it: one process that is told to stop stops all.
+        # In one call, since each transfer waits for the device; a process that should stop stops all of them.
         value, stopped = ranks.mean(torch.stack([loss.detach(), loss.new_tensor(bool(stop))])).tolist()
         if not np.isfinite(value):
             raise NotFinite

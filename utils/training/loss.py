@@ -1,7 +1,7 @@
 """Losses over the heatmaps of all stacks.
 
 In the focal loss every heatmap counts by its level's state: a disc that is present or known to lie outside the slice is
-learned (as a Gaussian, or as nothing), one that may be visible but was not labelled only where it cannot lie.
+learned (as a Gaussian, or as nothing); one that may be visible but was not labelled only where it cannot lie.
 """
 
 import torch
@@ -50,7 +50,7 @@ def focal_loss(outputs, target, weight, mean=lambda count: count):
 def mse_loss(outputs, target, weight, mean=None):
     """Mean squared error of the published training: every stack, and of each image the discs in it alone.
 
-    So nothing is learned of discs that are absent, whose many empty heatmaps would swamp the others. Same
+    So absent discs, whose many empty heatmaps would swamp the others, do not count. Same
     parameters as `focal_loss`; ``outputs`` are heatmap values here, not logits, and no count is needed.
     """
     weight = weight * (target.amax((2, 3), keepdim=True) > 0)

@@ -78,7 +78,7 @@ def load_last(out):
             print(f"warning: {error}; going on from {found[-1].name}", file=sys.stderr)
 
 
-def told(key, value):
+def flag_of(key, value):
     """Return how the flag of a setting is given."""
     if key == "amp":
         return "bfloat16 (no --no-amp)" if value else "--no-amp"
@@ -97,7 +97,7 @@ def go_on(out, checkpoint, state, network, average, optimizer, scheduler):
     settings = {key: checkpoint["args"].get(key) for key in SAME_ON_RESUME}
     changed = [key for key in SAME_ON_RESUME if settings[key] != state["args"][key]]
     if changed:
-        flags = ", ".join(told(key, settings[key]) for key in changed)
+        flags = ", ".join(flag_of(key, settings[key]) for key in changed)
         raise UserError(f"{out} holds a run with {flags}: give the same to go on with it")
     if checkpoint.get("samples", state["samples"]) != state["samples"]:
         raise UserError(

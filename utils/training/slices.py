@@ -18,7 +18,7 @@ SLAB_SHARE = 0.4  # of the items that show a slab of the volume, instead of the 
 class Order:
     """Which sample each item of an epoch shows: every sample of a data set once before any of it comes again.
 
-    Data sets share an epoch in proportion to the square roots of their sizes: drawn in proportion to the sizes
+    Data sets share an epoch in proportion to the square roots of their sizes: in proportion to the sizes
     themselves, a hundred cervical scans would vanish among a thousand lumbar ones.
 
     Parameters

@@ -33,7 +33,7 @@ class Prepared:
     val_sets : dict of str to list of Sample
         The validation split of each data set, by its name.
     digest : str or None
-        Of the prepared data, to tell them from others.
+        Of the prepared data, to recognise them.
     spines : list of (points (N, 2) in mm, levels (N,))
         For the prior of the search.
     passes : int or None
@@ -128,7 +128,7 @@ class Synthetic:
         return (self.made.batch(epoch, step) for step in range(start, self.steps))
 
     def names(self, epoch, step):
-        """Return what tells a batch from others."""
+        """Return what identifies a batch."""
         return [f"synthetic batch {step} of epoch {epoch}"]
 
 
@@ -168,7 +168,7 @@ class Joint:
             yield *(torch.cat([a.to(b.device), b]) for a, b in parts), torch.cat([numbers, other_numbers])
 
     def names(self, epoch, step):
-        """Return the names of the scans in a batch, and what tells its synthetic images from others."""
+        """Return the names of the scans in a batch, and what identifies its synthetic images."""
         return self.scans.names(epoch, step) + self.made.names(epoch, step)
 
 
