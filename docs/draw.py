@@ -1,10 +1,8 @@
-"""Draw the README's pictures from synthetic people: ``python docs/draw.py --data dataset/unseen``.
+"""Draw the pictures of the documentation from prepared synthetic subjects.
 
-With ``--report`` it takes those of the page too, as docs/screenshots.py does.
+With ``--report`` the screenshots of the QC report are taken too, by docs/screenshots.py.
 """
 
-import argparse
-import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -12,16 +10,15 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from utils.discs import name  # noqa: E402
-from utils.inference.checkpoint import SHIPPED  # noqa: E402
-from utils.inference.heatmaps import candidates  # noqa: E402
-from utils.inference.labeller import load_labeller  # noqa: E402
-from utils.report.figures import PAPER, dark_panels, overlay, save, show_slice  # noqa: E402
-from utils.report.markers import colour  # noqa: E402
-from utils.scans.sample import load_split  # noqa: E402
-from utils.system.files import run  # noqa: E402
+from utils.discs import name
+from utils.inference.checkpoint import SHIPPED
+from utils.inference.heatmaps import candidates
+from utils.inference.labeller import load_labeller
+from utils.report.figures import PAPER, dark_panels, overlay, save, show_slice
+from utils.report.markers import colour
+from utils.scans.sample import load_split
+from utils.system.files import run
+from utils.system.flags import new_parser
 
 DOCS = Path(__file__).parent
 WIDTH, HEIGHT = 13.9, 4.3
@@ -31,7 +28,7 @@ BARS = (1.3, 1.0, 0.7, 0.42, 0.7, 1.0, 1.3)  # sizes of the feature maps through
 
 
 def draw_example(samples, predictions, path):
-    """Draw slices, and beside each the discs that were found on it."""
+    """Draw each slice beside the same slice with the discs that were found in it."""
     figure, axes = dark_panels(1, 2 * len(samples), 3.6)
     for place, (sample, found) in enumerate(zip(samples, predictions, strict=True)):
         image = sample.slabs[found.slab].astype(np.float32)
@@ -109,7 +106,7 @@ def thick(heatmap):
 
 
 def draw_labels(figure, left, slab, found, height):
-    """Draw the slice with its named discs, as wide as the names need, about the middle."""
+    """Draw the slice with its labels, as wide as these need, about the middle."""
     rows, columns = slab.shape
     shape = (rows, columns + 0.24 * rows)
     axis = panel(figure, left, MIDDLE - height / 2, height * shape[1] / shape[0], shape)
@@ -146,7 +143,7 @@ def draw_method(labeller, sample, found, path):
     box(axis, kept[0], 0.72, 0.9, 0.4, "heatmaps", GREEN, "white")
     arrow(axis, (kept[0], MIDDLE - 0.33), (kept[0], 0.95))
     arrow(axis, (kept[0] + 0.48, 0.72), (second - 0.3, MIDDLE - 1.0), 0.25)
-    axis.text(kept[0], 0.36, "the loss sees every stack's heatmaps", ha="center", fontsize=8, color=GREY)
+    axis.text(kept[0], 0.36, "a loss on the heatmaps of every stack", ha="center", fontsize=8, color=GREY)
 
     times = kept[1] + 0.72
     axis.text(times, MIDDLE, "×", ha="center", va="center", fontsize=19)
@@ -181,41 +178,46 @@ def draw_method(labeller, sample, found, path):
     last = edge + 0.4 + 1.7 * small
     arrow(axis, (last + 0.04, MIDDLE), (last + 0.36, MIDDLE))
     draw_labels(figure, last + 0.4, slab, found, 2 * tall + 0.08)
-    for place, told, under in (
+    for place, title, under in (
         (0.12 + wide / 2 + 0.13, "slices", "1 mm, mean over 6 mm,\nside by side"),
-        (left + small + 0.04, "heatmaps", "one a level,\nfrom the last stack"),
+        (left + small + 0.04, "heatmaps", "one per level,\nfrom the last stack"),
         (last - 0.85 * small, "search", "all maxima, and the\nbest chain of discs"),
-        (last + 0.4 + 1.3 * small, "labels", "named, in mm"),
+        (last + 0.4 + 1.3 * small, "labels", "levels, in mm"),
     ):
-        axis.text(place, 0.58, told, ha="center", fontsize=10.5, weight="bold")
+        axis.text(place, 0.58, title, ha="center", fontsize=10.5, weight="bold")
         axis.text(place, 0.5, under, ha="center", va="top", fontsize=8.5, color=GREY)
     axis.text(first, MIDDLE + 0.85, "stacks", ha="center", fontsize=10.5, weight="bold")
     save(figure, path, dpi=130)
 
 
-def main(argv=None):
-    """Draw the pictures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="prepared synthetic people, of which the test split")
-    parser.add_argument("--weights", type=Path, help="a run's folder (default: the weights that come with it)")
-    parser.add_argument("--report", type=Path, help="report.html of an evaluation, to take pictures of")
-    parser.add_argument("--out", type=Path, default=DOCS, help="folder of the pictures")
-    args = parser.parse_args(argv)
-    labeller = load_labeller(args.weights or SHIPPED)
-    samples = load_split(args.data, "test")
-    # A neck and a loin, so that all regions are seen.
-    neck = next((s for s in samples if s.levels.min() <= 3 and len(s.levels) < 16), samples[0])
-    loins = [s for s in samples if s.levels.max() == 25 and 7 < len(s.levels) < 16]
-    # A narrow one, which leaves room for the names.
-    loin = min(loins or samples, key=lambda s: s.image.shape[1] / s.image.shape[0])
-    predictions = [labeller.label(sample.slabs, sample.offsets) for sample in (neck, loin)]
-    draw_example([neck, loin], predictions, args.out / "example.png")
-    draw_method(labeller, loin, predictions[1], args.out / "method.png")
-    print(f"example.png and method.png are in {args.out}")
-    if args.report:
-        import screenshots  # beside this file; needs a browser, as this script alone does not
+def build_parser():
+    """Return the parser of the command line."""
+    parser = new_parser(__doc__, "python -m docs.draw --data dataset/unseen", "python -m docs.draw")
+    parser.add_argument("--data", type=Path, required=True, help="prepared synthetic subjects; the test split is drawn")
+    parser.add_argument("--weights", type=Path, help="a run's folder, or a checkpoint file (default: those shipped)")
+    parser.add_argument("--report", type=Path, help="report.html of an evaluation, for screenshots")
+    parser.add_argument("--out", type=Path, help="folder of the pictures (default: docs/)")
+    return parser
 
-        screenshots.main([str(args.report), "--out", str(args.out)])
+
+def main(argv=None):
+    """Draw the pictures, as the flags say."""
+    args = build_parser().parse_args(argv)
+    out, labeller = args.out or DOCS, load_labeller(args.weights or SHIPPED)
+    samples = load_split(args.data, "test")
+    # One cervical and one lumbar view, so that all regions are seen.
+    cervical = next((s for s in samples if s.levels.min() <= 3 and len(s.levels) < 16), samples[0])
+    with_sacrum = [s for s in samples if s.levels.max() == 25 and 7 < len(s.levels) < 16]
+    # A narrow one, which leaves room for the labels.
+    lumbar = min(with_sacrum or samples, key=lambda s: s.image.shape[1] / s.image.shape[0])
+    predictions = [labeller.label(sample.slabs, sample.offsets) for sample in (cervical, lumbar)]
+    draw_example([cervical, lumbar], predictions, out / "example.png")
+    draw_method(labeller, lumbar, predictions[1], out / "method.png")
+    print(f"example.png and method.png are in {out}")
+    if args.report:
+        from docs import screenshots  # needs playwright and a browser, as this script alone does not
+
+        screenshots.main([str(args.report), "--out", str(out)])
 
 
 if __name__ == "__main__":

@@ -1,19 +1,20 @@
-"""Take the README's pictures of a report: ``python docs/screenshots.py output/demo/evaluation/report.html``.
+"""Take the screenshots of a QC report for the documentation.
 
 Needs Debian's chromium and playwright, as `make test-browser` installs them.
 """
 
-import argparse
 import shutil
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
+from utils.system.flags import new_parser
+
 DOCS = Path(__file__).parent
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
-# name of the picture: width, height, colours, the column that is sorted by, whether downwards, and whether the first
-# scan is open
+# Name of the picture: width, height, colours, column that is sorted by, whether downwards, whether the first scan is
+# open.
 SHOTS = {
     "page.png": (1280, 760, "light", "Lowest confidence", False, False),
     "scan.png": (1280, 860, "dark", "Discs found", True, True),
@@ -22,11 +23,13 @@ SHOTS = {
 
 
 def main(argv=None):
-    """Take the pictures."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Take the pictures, as the flags say."""
+    example = "python -m docs.screenshots output/demo/evaluation/report.html"
+    parser = new_parser(__doc__, example, "python -m docs.screenshots")
     parser.add_argument("report", type=Path, help="report.html of an evaluation or a prediction")
-    parser.add_argument("--out", type=Path, default=DOCS, help="folder of the pictures")
+    parser.add_argument("--out", type=Path, help="folder of the pictures (default: docs/)")
     args = parser.parse_args(argv)
+    out = args.out or DOCS
     with sync_playwright() as tool:
         browser = tool.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         for name, (width, height, colours, column, down, opened) in SHOTS.items():
@@ -40,9 +43,9 @@ def main(argv=None):
                 page.get_by_label("heatmaps").check()
                 page.locator("#viewer-title").click()
             page.wait_for_timeout(400)  # pictures are loaded when they come into view
-            page.screenshot(path=args.out / name)
+            page.screenshot(path=out / name)
         browser.close()
-    print(f"{', '.join(SHOTS)} are in {args.out}")
+    print(f"{', '.join(SHOTS)} are in {out}")
 
 
 if __name__ == "__main__":

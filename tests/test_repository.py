@@ -1,7 +1,6 @@
 """What holds for the repository as a whole."""
 
 import importlib
-import importlib.util
 import re
 import shlex
 import subprocess
@@ -11,7 +10,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from utils.evaluation.metrics import NEAR_MM
 from utils.system.files import UserError, replace_file
 from utils.training.recipes import RECIPES, build_optimizer, build_scheduler
 
@@ -22,8 +20,6 @@ MODULES = sorted(
     for path in ROOT.glob(pattern)
 )
 SCRIPTS = ("prepare_spinegeneric", "train", "evaluate", "predict", "make_phantom", "benchmark")
-TEXTS = [ROOT / "README.md", *ROOT.glob("[a-z]*/README.md")]
-README = " ".join(TEXTS[0].read_text(encoding="utf-8").split())
 
 MISTAKES = {
     "prepare_spinegeneric": ["--data", "nowhere", "--out", "x"],
@@ -61,79 +57,6 @@ def test_a_mistake_is_one_line_and_no_traceback(script, tmp_path):
     assert done.returncode == 2
     assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
     assert not list(tmp_path.iterdir())
-
-
-def commands():
-    """Return (script, arguments) of every command line in the texts."""
-    for text in TEXTS:
-        for script, arguments in re.findall(r"python (\S+\.py)([^`\n]*)", text.read_text(encoding="utf-8")):
-            yield script, shlex.split(arguments, comments=True)
-
-
-def load(script):
-    spec = importlib.util.spec_from_file_location("shown", ROOT / script)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.mark.parametrize(("script", "arguments"), list(commands()), ids=str)
-def test_the_commands_that_are_shown_can_be_run(script, arguments, capsys):
-    module = load(script)
-    if hasattr(module, "build_parser"):
-        if "--help" not in arguments:
-            module.build_parser().parse_args(arguments)
-        return
-    with pytest.raises(SystemExit):
-        module.main(["--help"])
-    said = capsys.readouterr().out
-    assert all(argument in said for argument in arguments if argument.startswith("--"))
-
-
-def test_flags_and_targets_that_are_named_exist():
-    # Of sha256sum and of torchrun.
-    known = {"--check", "--nproc-per-node", "--nnodes", "--rdzv-backend", "--rdzv-endpoint"}
-    for script in [*(f"{script}.py" for script in SCRIPTS), "docs/tables.py"]:
-        known |= set(load(script).build_parser()._option_string_actions)
-    named = {flag for text in TEXTS for flag in re.findall(r"(?<![\w-])--[a-z][a-z-]*", text.read_text())}
-    parts = {flag for _, arguments in commands() for flag in arguments if flag.startswith("--")}
-    assert named - parts <= known
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
-    assert set(re.findall(r"(?:`|^)make ([a-z-]+)", "\n".join(text.read_text() for text in TEXTS), re.M)) <= targets
-
-
-def test_documented_defaults_are_those_of_the_parsers():
-    parser = importlib.import_module("train").build_parser()
-    default = {action.dest: action.default for action in parser._actions}
-    helps = {action.dest: action.help for action in parser._actions}
-    network = importlib.import_module("train").NETWORK
-    own, theirs = RECIPES["default"], RECIPES["published"]
-    stacks, features, lr, batch, epochs, slices = re.search(
-        r"(\d+) stacks, (\d+) features, AdamW, a learning rate of (\S+) in one cycle, batches of (\d+), (\d+) epochs "
-        r"of at least (\d+) slices", README
-    ).groups()  # fmt: skip
-    for key in ("stacks", "blocks"):
-        assert default[key] is None and int(re.search(r"default: (\d+)", helps[key])[1]) == network[key]
-    assert int(stacks) == network["stacks"]
-    assert (int(features), float(lr), int(batch), int(slices)) == (
-        own["features"], own["lr"], own["batch_size"], own["least_slices"],
-    )  # fmt: skip
-    assert int(epochs) == default["epochs"] and own["optimizer"] == "adamw"
-    lr, first, second, batch, features, channels = re.search(
-        r"RMSprop at (\S+), divided by 10 at epochs (\d+) and (\d+), batches of (\d+), (\d+) features, (\d+) input "
-        r"channels", README
-    ).groups()  # fmt: skip
-    assert (float(lr), int(batch), int(features), int(channels)) == (
-        theirs["lr"], theirs["batch_size"], theirs["features"], theirs["in_channels"],
-    )  # fmt: skip
-    schedule = build_scheduler(theirs, build_optimizer(theirs, torch.nn.Linear(1, 1), 1.0), 1.0, 100, 5)
-    assert sorted(schedule.milestones) == [5 * int(first), 5 * int(second)]
-    for key in ("features", "batch_size", "lr"):
-        told = re.search(r"default: (\S+), published (\S+)\)", helps[key]).groups()
-        assert [float(value) for value in told] == [own[key], theirs[key]]
-    people = next(action.const for action in parser._actions if action.dest == "synthetic")
-    assert f"from {people} drawn people" in README
-    assert f"within {NEAR_MM:g} mm" in README
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path):
