@@ -1,9 +1,10 @@
-# Two commands: `make demo` shows the whole way from scans to named discs, `make test` checks it.
+# Two commands: `make demo` shows the whole way from scans to labelled discs, `make test` checks it.
 PYTHON ?= python3
 ENV := .venv
 RUN := $(ENV)/bin/python
 DEMO := output/demo
 EPOCHS ?= 69
+JOINT_EPOCHS ?= 24
 
 .PHONY: install demo test test-browser fuzz soak weights clean
 
@@ -14,7 +15,7 @@ $(ENV)/installed: requirements.txt requirements-dev.txt
 	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	touch $@
 
-# Synthetic people, slices, training, scores and pictures, and the labels of a scan; at most ten minutes on two cores.
+# Phantoms, slices, training, scores, figures and the labels of a scan; at most ten minutes on two cores.
 demo: install
 	rm -rf dataset/demo $(DEMO)
 	$(RUN) make_phantom.py --subjects 60 --out $(DEMO)/phantoms --jobs 2
@@ -22,7 +23,7 @@ demo: install
 	$(RUN) train.py --data dataset/demo --out $(DEMO) --features 48 --epochs 30
 	$(RUN) evaluate.py --weights $(DEMO)
 	$(RUN) predict.py $(DEMO)/phantoms/sub-phantom001/anat/*.nii.gz --weights $(DEMO) --out $(DEMO)/predictions
-	@echo "The same test split, by the weights that come with the software, which never saw these people:"
+	@echo "The same test split, by the shipped weights, which were not trained on these subjects:"
 	$(RUN) evaluate.py --data dataset/demo --out $(DEMO)/shipped
 	$(RUN) evaluate.py --compare $(DEMO) $(DEMO)/shipped
 	$(RUN) predict.py $(DEMO)/phantoms/sub-phantom001/anat/*.nii.gz --out $(DEMO)/shipped/predictions
@@ -30,21 +31,28 @@ demo: install
 	@echo "The demonstration is done. Look at:"
 	@echo "  dataset/demo/preview_test.png    prepared slices with their discs"
 	@echo "  $(DEMO)/convergence.gif     heatmaps, epoch after epoch"
-	@echo "  $(DEMO)/evaluation/         scores, figures and a page to look through (report.html), on the test split"
-	@echo "  $(DEMO)/shipped/            the same for the weights that come with the software"
+	@echo "  $(DEMO)/evaluation/         scores, figures and the QC report (report.html), on the test split"
+	@echo "  $(DEMO)/shipped/            the same for the shipped weights"
 	@echo "  $(DEMO)/predictions/        labels of a scan, as NIfTI, JSON, CSV and pictures"
-	@echo "  $(DEMO)/shipped/predictions/  the same scan, by the weights that come with the software"
+	@echo "  $(DEMO)/shipped/predictions/  the same scan, by the shipped weights"
 
 test: install
 	$(ENV)/bin/ruff check .
 	$(RUN) -m pytest
 
-# The weights that come with the software: about two and a half hours on two cores; run it again after an interruption.
-# With less time, EPOCHS=28 takes an hour.
+# The shipped weights. Without DATA: from scratch, on synthetic images alone (about two and a half hours on two cores;
+# EPOCHS=28 takes an hour). With DATA, folders of prepared scans: joint training from there, with synthetic images and
+# scans (about an hour). Run it again after an interruption: it resumes.
 weights: install
+ifdef DATA
+	$(RUN) train.py --data $(DATA) --synthetic --lr 3e-4 --out output/joint \
+		--epochs $(JOINT_EPOCHS) $$(test -e output/joint/args.json && echo --resume || echo --init weights/synthetic.pt)
+	$(RUN) -m weights.publish output/joint --out weights/spine.pt
+else
 	$(RUN) train.py --synthetic 2500 --features 96 --out output/weights --epochs $(EPOCHS) \
 		$$(test -e output/weights/args.json && echo --resume)
-	$(RUN) weights/publish.py output/weights/last.pt
+	$(RUN) -m weights.publish output/weights/last.pt --out weights/synthetic.pt
+endif
 
 # 2,000 damaged files, where `make test` takes 200.
 fuzz: install
@@ -54,7 +62,7 @@ fuzz: install
 soak: install
 	SOAK_KILLS=30 $(RUN) -m pytest tests/soak
 
-# The page to look through, in a browser; needs Debian's chromium, and the right to install it.
+# The QC report in a browser; needs Debian's chromium, and the right to install it.
 test-browser: install
 	command -v chromium || (apt-get update && apt-get install -y --no-install-recommends chromium)
 	$(RUN) -m pip install --quiet --disable-pip-version-check playwright

@@ -295,10 +295,9 @@ def give_up(out, source, epoch, state, *rest):
 
 
 def finish(out, samples, device):
-    """Calibrate the confidence of the best epoch on the validation split, and keep it in ``best.pt``."""
+    """Calibrate the confidences of the best epoch on the validation split, and keep it in ``best.pt``."""
     checkpoint = load_checkpoint(out)
-    calibration = calibrate(Labeller(checkpoint, out, device), samples)
-    save_checkpoint(out / "best.pt", {**checkpoint, "calibration": calibration.to_dict()})
+    save_checkpoint(out / "best.pt", {**checkpoint, **calibrate(Labeller(checkpoint, out, device), samples)})
 
 
 def draw(out, state, samples):

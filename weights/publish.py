@@ -1,39 +1,42 @@
-"""Turn a finished run into the weights that are shipped: 16 bits, nothing but what a prediction needs, a checksum."""
+"""Turn a finished run into shipped weights: 16 bits, only what a prediction needs, calibrated, with a checksum."""
 
-import argparse
 import hashlib
-import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+from utils.inference.checkpoint import load_checkpoint, save_checkpoint
+from utils.inference.labeller import Labeller
+from utils.scans.sample import load_split
+from utils.synthesis.batches import validation_samples
+from utils.system.device import choose_device
+from utils.system.files import run, save_text
+from utils.system.flags import new_parser
+from utils.training.engine import calibrate
 
-from utils.inference.checkpoint import SHIPPED, load_checkpoint, save_checkpoint  # noqa: E402
-from utils.inference.labeller import Labeller  # noqa: E402
-from utils.synthesis.batches import validation_samples  # noqa: E402
-from utils.system.device import choose_device  # noqa: E402
-from utils.system.files import run, save_text  # noqa: E402
-from utils.system.flags import Help  # noqa: E402
-from utils.training.engine import calibrate  # noqa: E402
+TO_GO_ON = ("newest", "averaged", "optimizer", "scheduler", "log", "frames", "losses")
+PLACES = ("data", "out", "init")  # on the machine that trained: of no use elsewhere
+VIEWS = 480  # augmented views to calibrate on, since few validation scans are labelled wrongly
 
-TO_GO_ON = ("newest", "averaged", "optimizer", "scheduler", "log", "frames")
-PLACES = ("data", "out", "init")  # on the machine that trained: nobody else's business
+
+def build_parser():
+    """Return the parser of the command line."""
+    parser = new_parser(__doc__, "python -m weights.publish output/joint --out weights/spine.pt", "weights.publish")
+    parser.add_argument("run", type=Path, help="a run of train.py --synthetic, or a checkpoint of it")
+    parser.add_argument("--out", type=Path, required=True, help="file to write")
+    return parser
 
 
 def main(argv=None):
     """Publish a run, as the flags say."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=Help)
-    parser.add_argument("run", type=Path, help="checkpoint of train.py --synthetic")
-    parser.add_argument("--out", type=Path, default=SHIPPED, help="file to write")
-    args = parser.parse_args(argv)
+    args = build_parser().parse_args(argv)
     checkpoint = load_checkpoint(args.run)
+    samples = validation_samples() + [s for folder in checkpoint["data"] or [] for s in load_split(folder, "val")]
     # Of the rounded weights, which are the ones that will be used.
     checkpoint["state_dict"] = {
         key: value.half() if value.is_floating_point() else value for key, value in checkpoint["state_dict"].items()
     }
-    checkpoint["calibration"] = calibrate(
-        Labeller(checkpoint, args.run, choose_device()), validation_samples()
-    ).to_dict()
+    checkpoint.update(calibrate(Labeller(checkpoint, args.run, choose_device()), samples, VIEWS))
     checkpoint["args"] = {key: value for key, value in checkpoint["args"].items() if key not in PLACES}
+    checkpoint["data"] = None
     kept = {key: value for key, value in checkpoint.items() if key not in TO_GO_ON}
     save_checkpoint(args.out, kept)
     digest = hashlib.sha256(args.out.read_bytes()).hexdigest()

@@ -88,26 +88,46 @@ def fit(evidence, share, margin, right, n_true):
     -------
     Calibration
     """
-    right = np.asarray(right, float)
-    x, weights = features(evidence, share, margin), START.copy()
+    x = features(evidence, share, margin)
+    weights = fit_logistic(x, right, START, RIDGE)
+    return Calibration(weights, best_threshold(chance(x @ weights), np.asarray(right, float), n_true))
+
+
+def fit_logistic(x, right, start, ridge):
+    """Fit a logistic regression by Newton's method.
+
+    Parameters
+    ----------
+    x : (N, K) array
+    right : (N,) bool array
+    start : (K,) array
+        Weights that the fit begins with and is pulled towards.
+    ridge : float
+        Strength of that pull.
+
+    Returns
+    -------
+    (K,) array
+        The weights at the optimum, of which there is one: the objective is strictly convex.
+    """
+    right, weights = np.asarray(right, float), np.array(start, float)
 
     def cost(weights):
         odds = x @ weights
-        return (np.logaddexp(0, odds) - right * odds).sum() + 0.5 * RIDGE * ((weights - START) ** 2).sum()
+        return (np.logaddexp(0, odds) - right * odds).sum() + 0.5 * ridge * ((weights - start) ** 2).sum()
 
-    for _ in range(100):  # Newton's method; the objective is strictly convex
+    for _ in range(100):
         p = chance(x @ weights)
-        slope = x.T @ (p - right) + RIDGE * (weights - START)
+        slope = x.T @ (p - right) + ridge * (weights - start)
         if np.abs(slope).max() < 1e-6:
             break
-        bend = (x * (p * (1 - p))[:, None]).T @ x + RIDGE * np.eye(len(START))
+        bend = (x * (p * (1 - p))[:, None]).T @ x + ridge * np.eye(len(start))
         step = np.linalg.solve(bend, slope)
         # Where the curve flattens a whole step leads beyond the other side.
         while cost(weights - step) > cost(weights) - 1e-4 * slope @ step and np.abs(step).max() > 1e-12:
             step = step / 2
         weights = weights - step
-    p = chance(x @ weights)
-    return Calibration(weights, best_threshold(p, right, n_true))
+    return weights
 
 
 def best_threshold(confidence, right, n_true):

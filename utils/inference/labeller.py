@@ -11,6 +11,7 @@ from utils.inference.checkpoint import build_network, load_checkpoint
 from utils.inference.confidence import Calibration
 from utils.inference.heatmaps import STRIDE, candidates, to_heatmap
 from utils.inference.lateral import lateral_positions
+from utils.inference.level_confidence import LevelCalibration, agreement, views
 from utils.inference.prior import prior_of
 from utils.inference.second_pass import mask_to_spine
 from utils.inference.skeleton import doubt_of, search, shift_margin, strongest
@@ -45,6 +46,11 @@ class Prediction:
         Of the slab shown, at the first look.
     slab : int
         The slab with the most evidence for the discs found, to show.
+    level_confidence : float in 0..1
+        Chance that the levels of the whole chain are right, which no disc's confidence exceeds; NaN without a disc, or
+        where the labeller was not calibrated for it.
+    agreement : float in 0..1
+        Share of the discs that other views of the scan label alike; NaN like ``level_confidence``.
     """
 
     levels: np.ndarray
@@ -57,6 +63,8 @@ class Prediction:
     heatmaps: np.ndarray
     attention: np.ndarray | None
     slab: int
+    level_confidence: float = float("nan")
+    agreement: float = float("nan")
 
     def kept(self, keep):
         """Return the prediction with some of its discs (N,) alone."""
@@ -77,6 +85,8 @@ class Labeller:
         stored = checkpoint.get("calibration")
         self.calibration = Calibration.from_dict(stored) if stored else Calibration()
         self.passes = checkpoint.get("passes", checkpoint.get("looks", 1))  # "looks" in older files
+        stored = checkpoint.get("level_calibration")
+        self.level_calibration = LevelCalibration.from_dict(stored) if stored else None
         self.searching = True
         self.network = network
         if network is None:
@@ -108,7 +118,20 @@ class Labeller:
         prediction = self.discs(heatmaps, offsets, shape)
         if attention is not None:
             prediction.attention = attention[prediction.slab]
+        if self.level_calibration and self.searching and len(prediction.levels):
+            prediction.agreement = self._agreement(slabs[prediction.slab], prediction)
+            chance = self.level_calibration.confidence(prediction.margin, prediction.agreement)
+            prediction.level_confidence = chance
+            prediction.confidence = np.minimum(prediction.confidence, chance)
         return prediction
+
+    def _agreement(self, slab, prediction):
+        """Return the share of a prediction's discs that other views of its slab label alike."""
+        others = []
+        for image, scale in views(slab):
+            found = self._named(self.heatmaps(image[None])[0], np.zeros(1), image.shape)
+            others.append((found.points / scale, found.levels))
+        return agreement(prediction.points, prediction.levels, others, self.resolution)
 
     @torch.inference_mode()
     def heatmaps(self, slabs):

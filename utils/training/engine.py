@@ -6,6 +6,7 @@ import torch
 from utils.evaluation.metrics import Case, compare, identified_and_distance
 from utils.inference.confidence import Calibration, fit
 from utils.inference.labeller import forward
+from utils.inference.level_confidence import LevelCalibration, fit_levels
 from utils.system import ranks
 from utils.system.device import autocast
 from utils.training.slices import transform_slabs
@@ -121,36 +122,46 @@ def validate(labeller, val_sets, shown):
     return scores, [torch.from_numpy(heat) for *_, heat in found[:shown]]
 
 
-def calibrate(labeller, samples, seed=0):
-    """Fit the confidence on a validation split: on its scans as they are, and on augmented views of them.
+def calibrate(labeller, samples, views=None, seed=0):
+    """Fit the confidences on a validation split: on its scans as they are, and on augmented views of them.
 
     Parameters
     ----------
     labeller : Labeller
-        Its own calibration is replaced.
+        Its own calibrations are replaced.
     samples : list of Sample
+    views : int, optional
+        Augmented views; `CALIBRATION_VIEWS` by default.
     seed : int
 
     Returns
     -------
-    Calibration
+    dict
+        ``calibration`` and ``level_calibration`` of a checkpoint.
     """
     labeller.network.eval()
-    labeller.calibration = Calibration()
+    labeller.calibration, labeller.level_calibration = Calibration(), LevelCalibration()
     shown = list(samples)
-    for view in range(CALIBRATION_VIEWS):
+    for view in range(CALIBRATION_VIEWS if views is None else views):
         shown.append(transform_slabs(np.random.default_rng([seed, 3, view]), samples[view % len(samples)]))
-    found, n_true = [], 0
+    found, chains, n_true = [], [], 0
     for sample in shown:
-        prediction = labeller.label(sample.slabs, sample.offsets)
+        prediction, right = labeller.label(sample.slabs, sample.offsets), []
         for row in compare(Case.of(sample, prediction), labeller.levels):
             n_true += row.true is not None
             if row.found is not None and row.outcome != "unknown":
                 index = list(prediction.levels).index(row.level)
-                sure = prediction.evidence[index], prediction.share[index], prediction.margin
-                found.append((*sure, row.outcome == "identified"))
+                evidence = prediction.evidence[index], prediction.share[index], prediction.margin
+                right.append(row.outcome == "identified")
+                found.append((*evidence, right[-1]))
+        if right:
+            chains.append((prediction.margin, prediction.agreement, np.mean(right) > 0.5))
     labeller.calibration = fit(*np.reshape(found, (-1, 4)).T, n_true)
-    return labeller.calibration
+    labeller.level_calibration = fit_levels(*np.reshape(chains, (-1, 3)).T)
+    return {
+        "calibration": labeller.calibration.to_dict(),
+        "level_calibration": labeller.level_calibration.to_dict(),
+    }
 
 
 def mean_score(scores):

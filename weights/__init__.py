@@ -1,0 +1,1 @@
+"""The shipped weights, and how a run becomes one of them."""
