@@ -8,27 +8,25 @@ import json
 import sys
 from pathlib import Path
 
-import numpy as np
-
-from utils.discs import name
 from utils.inference.checkpoint import SHIPPED
 from utils.inference.labeller import load_labeller
+from utils.report.entries import Slabs
+from utils.report.predictions import write_predictions
 from utils.report.report import Report
 from utils.scans.bids import find_scans, read_names
 from utils.scans.labels import label_volume
 from utils.scans.nifti import MAX_VOXELS, ScanError, read_scan
-from utils.scans.outputs import TOOL, Job, digest
+from utils.scans.outputs import TOOL, Job, describe_discs, digest
 from utils.scans.sagittal import is_sagittal, slabs_of
 from utils.system import ranks
 from utils.system.device import keep_memory
-from utils.system.files import UserError, run, save_bytes, save_json, save_table, sweep
+from utils.system.files import UserError, run, save_bytes, save_json, sweep
 from utils.system.flags import new_parser
 from utils.system.progress import progress
 from utils.system.stages import leave_a_core, overlapped
 from utils.system.version import code_version
 
-DISC_COLUMNS = ("scan", "level", "name", "confidence", "i", "j", "k", "x_mm", "y_mm", "z_mm", "place")
-SCAN_COLUMNS = ("scan", "discs", "lowest_confidence", "margin", "flags", "reason", "weights", "source", "place")
+MOST_NAMED = 5  # scans in a line
 
 
 def build_parser():
@@ -105,7 +103,9 @@ class Labelling:
         self.weights = f"{name}, epoch {made['epoch']}, {made['digest'][:8]}"
 
     def done(self, job):
-        """Tell whether this version labelled the scan already, with these weights, and to the end."""
+        """Return whether a person reviewed the labels, or this version made them to the end with these weights."""
+        if job.review():
+            return True
         try:
             told = json.loads(job.sidecar.read_text())
             image = job.image.stat()
@@ -118,7 +118,7 @@ class Labelling:
         return newer and whole and made == (self.made_by, self.model, [job.source])
 
     def read(self, job):
-        """Read a scan and cut it into slabs; returns scan, slabs, offsets and plane.
+        """Read a scan and cut it into slabs; returns scan and slabs.
 
         Raises
         ------
@@ -127,12 +127,12 @@ class Labelling:
         """
         job.check_free()
         scan = read_scan(job.image, self.max_voxels)
-        return scan, *slabs_of(scan, self.labeller.resolution)
+        return scan, Slabs(*slabs_of(scan, self.labeller.resolution), job.image_digest())
 
     def compute(self, _, ready):
         """Find and name the discs."""
-        scan, slabs, offsets, plane = ready
-        return scan, plane, slabs, self.labeller.label(slabs, offsets)
+        scan, slabs = ready
+        return scan, slabs, self.labeller.label(slabs.images, slabs.offsets)
 
     def write(self, job, result):
         """Write sidecar, labels and picture, and last of all the scan's entry in the report.
@@ -145,31 +145,25 @@ class Labelling:
         # Matplotlib takes a fifth of the start: it is loaded while the next scan is computed.
         from utils.report.figures import prediction_picture
 
-        scan, plane, slabs, found = result
+        scan, slabs, found = result
+        plane, image = slabs.plane, slabs.images[found.slab]
         before, texts = job.check_free(), self.texts_of(job)
         self.report.forget(texts)
         world = plane.to_world(found.points, found.across)
-        # A disc whose place rounds to a voxel beyond the edge is put on the edge.
-        voxels = np.clip(scan.to_voxel(world), 0, np.array(scan.data.shape) - 1)
-        discs = [
-            {
-                "level": int(level), "name": name(level), "confidence": round(float(sure), 4),
-                "voxel": [round(float(v), 2) for v in voxel], "world_mm": [round(float(w), 2) for w in place],
-            }
-            for level, sure, voxel, place in zip(found.levels, found.confidence, voxels, world, strict=True)
-        ]  # fmt: skip
         volume = label_volume(scan, found.levels, world)
         told = {
             "GeneratedBy": self.made_by, "Model": self.model, "Sources": [job.source],
+            "ImageDigest": slabs.image_digest,
             # What may be replaced; one that is killed before the next file is written leaves the volume of before.
             "LabelDigests": sorted({digest(volume), *before}),
-            "Resolution_mm": self.labeller.resolution, "MarginToShiftedChain": round(found.margin, 2), "Discs": discs,
+            "Resolution_mm": self.labeller.resolution, "MarginToShiftedChain": round(found.margin, 2),
+            "Discs": describe_discs(scan, found.levels, world, found.confidence),
         }  # fmt: skip
         save_json(job.sidecar, told)
         save_bytes(job.labels, volume)
-        prediction_picture(slabs[found.slab], found, plane.spacing, job.picture, job.stem.name)
+        prediction_picture(image, found, plane.spacing, job.picture, job.stem.name)
         remarks = [] if is_sagittal(scan) else ["not sagittal"]
-        self.report.add(texts, slabs[found.slab], found, plane.spacing, remarks=remarks)
+        self.report.add(texts, image, found, plane.spacing, remarks=remarks, slabs=slabs)
 
     def texts_of(self, job):
         """Return what the report says of a scan, from its name in BIDS style."""
@@ -179,27 +173,6 @@ class Labelling:
             "subject": next((part for part in parts if part.startswith("sub-")), ""), "contrast": parts[-1],
             "source": str(job.image.parent.resolve()), "weights": self.weights,
         }  # fmt: skip
-
-
-def disc_rows(folder, scan):
-    """Return the rows of `discs.csv` of a scan that the report has; None if its labels were taken away since."""
-    try:
-        discs = json.loads(Job(None, folder / scan["place"]).sidecar.read_text())["Discs"]
-        places = [[*d["voxel"], *d["world_mm"], scan["place"]] for d in discs]
-        return [
-            [scan["name"], d["level"], d["name"], d["confidence"], *where]
-            for d, where in zip(discs, places, strict=True)
-        ]
-    except (OSError, ValueError, LookupError, TypeError):
-        return None
-
-
-def scan_row(scan):
-    """Return the row of `scans.csv` of a scan that the report has."""
-    return [
-        scan["name"], scan["n_discs"], scan["lowest_confidence"], scan["margin"], ", ".join(scan["flags"]),
-        scan["reason"], scan["weights"], scan["source"], scan["place"],
-    ]  # fmt: skip
 
 
 def main(argv=None):
@@ -230,29 +203,15 @@ def main(argv=None):
 
 
 def write_tables(args, work, asked, failed):
-    """Write the tables and the page of all scans that the folder holds; returns the report."""
+    """Write the tables and the QC report of all scans that the folder holds; returns the report."""
     report = Report(args.out)
     for job in asked:
         if job.stem in failed:
             report.add_failed(work.texts_of(job), failed[job.stem])
     report.recall()
-    told = [(scan, [] if scan["reason"] else disc_rows(args.out, scan)) for scan in report.scans]
-    told = [(scan, rows) for scan, rows in told if rows is not None]
-    report.scans, rows = [scan for scan, _ in told], [row for _, rows in told for row in rows]
     if not all(job.sidecar.exists() for job in asked if job.stem not in failed):
         raise UserError(f"{args.out} was removed or emptied while it was in use: run it again")
-    save_table(args.out / "discs.csv", [DISC_COLUMNS, *rows])
-    save_table(args.out / "scans.csv", [SCAN_COLUMNS, *map(scan_row, report.scans)])
-    facts = [
-        ("weights", "; ".join(sorted({scan["weights"] for scan in report.scans}))),
-        ("scans", f"{len(report.scans)}, of which {len(failed)} could not be labelled"),
-        ("software", code_version()),
-    ]
-    counts = {
-        "scans labelled": len(report.scans) - len(failed), "discs": len(rows),
-        "scans with a flag": sum(bool(scan["flags"]) for scan in report.scans),
-    }  # fmt: skip
-    report.write("Disc labels: prediction", facts, [(label, str(count)) for label, count in counts.items()])
+    write_predictions(report)
     return report
 
 
@@ -266,11 +225,17 @@ def summarise(args, work, asked, failed, before):
         report = write_tables(args, work, asked, failed)
         if Report(args.out).written() == written:
             break
-    earlier = f" ({before} of them before, with the same weights)" if before else ""
+    reviewed = [job for job in asked if job.review() and job.stem not in failed]
+    before -= len(reviewed)
+    earlier = f" ({before} of them before, with the same weights)" if before > 0 else ""
     places = {work.texts_of(job)["place"] for job in asked if job.stem not in failed}
     own = [scan for scan in report.scans if scan["reason"] or scan["place"] in places]
     discs = sum(scan["n_discs"] for scan in own)
     print(f"{len(asked) - len(failed)} of {len(asked)} scans labelled{earlier}, {discs} discs; see {args.out}")
+    if reviewed:
+        names = ", ".join(job.stem.name for job in reviewed[:MOST_NAMED])
+        more = f" and {len(reviewed) - MOST_NAMED} more" if len(reviewed) > MOST_NAMED else ""
+        print(f"reviewed by hand, left as they are: {names}{more}")
     for job in asked:
         if job.stem in failed:
             print(f"not labelled: {job.image}: {failed[job.stem]}", file=sys.stderr)

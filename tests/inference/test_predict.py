@@ -1,6 +1,8 @@
 """Labels lie on their discs in each scan's own space, whatever the order of its axes."""
 
 import csv
+import hashlib
+import json
 
 import nibabel
 import numpy as np
@@ -12,6 +14,7 @@ from skimage.filters import gaussian
 
 import predict
 from utils.inference.labeller import Prediction
+from utils.report import predictions
 
 LEVELS = np.array([23, 24, 25])
 
@@ -137,7 +140,7 @@ def test_two_scans_of_one_name_are_refused(tmp_path, monkeypatch):
 
 def test_a_scan_that_another_process_labels_meanwhile_is_in_the_tables(label, tmp_path, monkeypatch):
     """The other one ends, tables and all, while this one writes them by what it had seen before."""
-    write, calls = predict.save_table, []
+    write, calls = predictions.save_table, []
 
     def write_late(path, rows):
         calls.append(path.name)
@@ -145,7 +148,21 @@ def test_a_scan_that_another_process_labels_meanwhile_is_in_the_tables(label, tm
             assert label(tmp_path / "other.nii.gz")[0] == 0
         write(path, rows)
 
-    monkeypatch.setattr(predict, "save_table", write_late)
+    monkeypatch.setattr(predictions, "save_table", write_late)
     assert label(tmp_path / "own.nii.gz")[0] == 0
     assert {row["scan"] for row in table(tmp_path / "out" / "scans.csv")} == {"other", "own"}
     assert {row["scan"] for row in table(tmp_path / "out" / "discs.csv")} == {"other", "own"}
+
+
+def test_labels_that_a_person_reviewed_stay_whatever_the_weights(label, tmp_path, monkeypatch, capsys):
+    scan = tmp_path / "sub-1_T2w.nii.gz"
+    assert label(scan)[0] == 0
+    sidecar = tmp_path / "out" / "sub-1_T2w_label-discs_dlabel.json"
+    facts = json.loads(sidecar.read_text())
+    assert facts["ImageDigest"] == hashlib.sha256(scan.read_bytes()).hexdigest()
+    sidecar.write_text(json.dumps({**facts, "Review": {"Status": "good"}}))
+    before = sidecar.read_bytes()
+    monkeypatch.setitem(BrightSpots.checkpoint, "digest", "1")
+    assert predict.main([str(scan), "--weights", "spots", "--out", str(tmp_path / "out")]) == 0
+    assert "reviewed by hand, left as they are: sub-1_T2w\n" in capsys.readouterr().out
+    assert sidecar.read_bytes() == before

@@ -1,11 +1,10 @@
-"""The quality-control page: every scan with its discs, to look through in a browser before the labels are trusted.
+"""The QC report: every scan with its discs, for review and correction in a browser before the labels are used.
 
 A folder gets ``report.html`` and ``report_files/``; they work from disk, without a network. After the
 quality-control page of the Spinal Cord Toolbox (De Leener et al. 2017).
 """
 
 import contextlib
-import hashlib
 import html
 import io
 import json
@@ -17,29 +16,16 @@ import matplotlib
 import numpy as np
 from PIL import Image
 
-from utils.discs import name, region
-from utils.evaluation.metrics import NEAR_MM
-from utils.report.markers import colour, spread, standing_out
+from utils.discs import FIRST, LAST, TYPICAL_GAP_MM, name, region
+from utils.report.entries import EDITING, discs_of, key_of, plane_of, read_entry, row_of, short_digest, wrong_levels
+from utils.report.flags import DOUBTS, MEANINGS, flags_of
+from utils.report.markers import colour, standing_out
 from utils.system.files import replace_file, save_bytes, save_json, save_text
+from utils.system.version import code_version
 
 TEMPLATES = Path(__file__).parent / "templates"
 FILES = "report_files"
-LOW = 0.5  # a confidence below it is flagged
-LOW_MEDIAN = 0.8  # so is a scan whose median is below this, as most are that were turned
-CLOSE = 2.0  # so is a chain whose margin to the shifted one is below this
-NAME_GAP = 0.036  # of a slice's height, between names
 PARTS = ("report.css", "scan.js", "report.js")
-MEANINGS = {
-    "failed": "could not be read or labelled",
-    "shifted chain": "most discs lie where another level is: look at the names, not at the places",
-    "far off": f"a disc lies more than {NEAR_MM:.0f} mm from the true one of its level",
-    "missed": "a true disc has no prediction",
-    "extra": "a disc was found that is known to be outside of the view",
-    "no disc": "nothing was found",
-    "not sagittal": "its slices were not taken from the side: what is seen from there is blurred",
-    "low confidence": f"a confidence is below {100 * LOW:.0f} %, or half of them are below {100 * LOW_MEDIAN:.0f} %",
-    "level unsure": "the same chain one level off fits nearly as well",
-}
 
 
 class Report:
@@ -56,15 +42,15 @@ class Report:
 
     def _stem(self, scan):
         """Return the path of a scan's files without their endings: names of files are not trusted to be paths."""
-        return f"{FILES}/{_digest(scan['place'])}"
+        return f"{FILES}/{short_digest(scan['place'])}"
 
     def forget(self, scan):
         """Remove what an earlier run wrote of a scan."""
         (self.folder / f"{self._stem(scan)}.json").unlink(missing_ok=True)
 
     def holds(self, scan):
-        """Tell whether an earlier run, or another process, wrote a scan to the end."""
-        return _entry(self.folder / f"{self._stem(scan)}.json") is not None
+        """Return whether an earlier run, or another process, wrote a scan to the end."""
+        return read_entry(self.folder / f"{self._stem(scan)}.json") is not None
 
     def written(self):
         """Return the paths of all entries that the folder holds, with the time at which each was written."""
@@ -76,10 +62,10 @@ class Report:
 
     def recall(self):
         """Add all scans that the folder holds, of earlier runs and other processes too, in the order of their names."""
-        self.scans += [entry for entry in map(_entry, self.written()) if entry]
+        self.scans += [entry for entry in map(read_entry, self.written()) if entry]
         self.scans.sort(key=lambda scan: (scan["name"], scan["place"], scan["reason"]))
 
-    def add(self, scan, image, prediction, spacing, case=None, rows=(), remarks=()):
+    def add(self, scan, image, prediction, spacing, case=None, rows=(), remarks=(), slabs=None):
         """Add a scan.
 
         Parameters
@@ -97,32 +83,37 @@ class Report:
             What became of each disc, where the truth is known.
         remarks : sequence of str
             Flags of the scan itself.
+        slabs : utils.report.entries.Slabs, optional
+            Where they are given, the labels can be edited on the page.
         """
         stem = self._stem(scan)
         height, width = image.shape
-        grey = Image.fromarray(np.round(255 * np.clip(image, 0, 1)).astype(np.uint8))
         entry = {
-            **scan, "key": _key(scan), "image": self._picture(f"{stem}.jpg", grey, quality=82),
+            **scan, "key": key_of(scan), "image": self._picture(f"{stem}.jpg", _grey(image), quality=82),
             "width": width, "height": height, "spacing": spacing,
             # The root keeps narrow peaks visible.
             "heat": self._map(f"{stem}_heat.png", np.sqrt(np.clip(prediction.heatmaps.max(0), 0, 1))),
             "attention": None, "reason": "", "n_discs": len(prediction.levels), "mean_error": None, "truth": None,
             "lowest_confidence": float(prediction.confidence.min()) if len(prediction.levels) else None,
-            "discs": _places(prediction.levels, prediction.points, height, prediction.confidence, _wrong(rows)),
+            "discs": discs_of(
+                prediction.levels, prediction.points, prediction.across, prediction.confidence, wrong_levels(rows)
+            ),
             "margin": round(float(prediction.margin), 2) if len(prediction.levels) else None,
             "flags": flags_of(prediction, rows, remarks),
         }  # fmt: skip
+        entry |= dict.fromkeys(EDITING)
+        if slabs is not None:
+            pictures = self._slabs(stem, slabs, prediction.slab, entry["image"])
+            entry |= {"plane": plane_of(slabs.plane), "slabs": pictures, "image_digest": slabs.image_digest}
         if prediction.attention is not None:
             entry["attention"] = self._map(f"{stem}_attention.png", standing_out(prediction.attention))
         if case is None:
-            entry["rows"] = [
-                _row(level, sure) for level, sure in zip(prediction.levels, prediction.confidence, strict=True)
-            ]
+            entry["rows"] = [*map(row_of, prediction.levels, prediction.confidence)]
         else:
             errors = [row.error for row in rows if np.isfinite(row.error)]
             entry["mean_error"] = float(np.mean(errors)) if errors else None
-            entry["truth"] = _places(case.true_levels, case.true_points / spacing, height, wrong=_wrong(rows))
-            entry["rows"] = [_row(row.level, row.confidence, row.error, row.outcome) for row in rows]
+            entry["truth"] = discs_of(case.true_levels, case.true_points / spacing, wrong=wrong_levels(rows))
+            entry["rows"] = [row_of(row.level, row.confidence, row.error, row.outcome) for row in rows]
         save_json(self.folder / f"{stem}.json", entry)
         self.scans.append(entry)
 
@@ -130,8 +121,28 @@ class Report:
         """Add a scan that could not be read or labelled, with the reason."""
         nothing = {"image": None, "heat": None, "attention": None, "truth": None, "mean_error": None}
         size = {"width": 1, "height": 1, "spacing": 1.0, "n_discs": 0, "lowest_confidence": None, "margin": None}
-        told = {**scan, **nothing, **size, "key": _key(scan), "discs": [], "rows": []}
-        self.scans.append({**told, "flags": ["failed"], "reason": reason})
+        entry = {**scan, **nothing, **size, **dict.fromkeys(EDITING), "key": key_of(scan), "discs": [], "rows": []}
+        self.scans.append({**entry, "flags": ["failed"], "reason": reason})
+
+    def review(self, entry, review, levels=None, points=None, across=None):
+        """Record in a scan's entry that a person reviewed its labels; the page is written by `write`.
+
+        Parameters
+        ----------
+        entry : dict
+            Of `scans`; changed in place.
+        review : dict
+            Status (corrected or good), by, time, and the name of the file of corrections.
+        levels, points, across : (N,), (N, 2) and (N,) arrays, optional
+            The corrected labels: points in pixels of the slice, across in mm from the plane.
+        """
+        entry["review"] = review
+        entry["flags"] = [flag for flag in entry["flags"] if flag not in DOUBTS]
+        if levels is not None:
+            discs = discs_of(levels, points, across)
+            entry |= {"discs": discs, "n_discs": len(discs), "rows": [*map(row_of, levels)]}
+            entry |= {"lowest_confidence": None, "margin": None}
+        save_json(self.folder / f"{self._stem(entry)}.json", entry)
 
     def write(self, title, facts, headline, figures=()):
         """Write the page.
@@ -150,7 +161,10 @@ class Report:
         self.figures = [figure["path"] for figure in shown]
         for part in PARTS:
             save_text(self.folder / FILES / part, (TEMPLATES / part).read_text(encoding="utf-8"))
-        data = {"facts": facts, "headline": headline, "figures": shown, "meanings": MEANINGS, "scans": self.scans}
+        data = {
+            "facts": facts, "headline": headline, "figures": shown, "meanings": MEANINGS, "scans": self.scans,
+            "software": code_version(), "levels": [_level(level) for level in range(FIRST, LAST + 1)],
+        }  # fmt: skip
         # Within a script element only "<" could end the data.
         text = json.dumps(data, allow_nan=False).replace("<", "\\u003c")
         page = Template((TEMPLATES / "report.html").read_text(encoding="utf-8"))
@@ -161,9 +175,18 @@ class Report:
         used = {*self.figures, *(f"{FILES}/{part}" for part in PARTS)}
         for scan in self.scans:
             used |= {scan[part] for part in ("image", "heat", "attention")} | {f"{self._stem(scan)}.json"}
+            used |= {slab["image"] for slab in scan["slabs"] or ()}
         for path in (self.folder / FILES).iterdir():
             if f"{FILES}/{path.name}" not in used:
                 path.unlink()
+
+    def _slabs(self, stem, slabs, shown, picture):
+        """Write the slabs beside the one shown, whose picture is there already; returns picture and offset of each."""
+        stored = []
+        for index, (image, offset) in enumerate(zip(slabs.images, slabs.offsets, strict=True)):
+            name_of = picture if index == shown else self._picture(f"{stem}_slab{index}.jpg", _grey(image), quality=70)
+            stored.append({"image": name_of, "offset": round(float(offset), 3), "shown": index == shown})
+        return stored
 
     def _picture(self, name, picture, **options):
         with replace_file(self.folder / name) as temporary:
@@ -189,83 +212,13 @@ class Report:
         return name
 
 
-def _entry(path):
-    """Return a scan's entry, or None where it is gone, damaged or of another version."""
-    try:
-        entry = json.loads(path.read_text(encoding="utf-8"))
-        entry.setdefault("subject", entry.get("person", ""))  # as versions before 2026-11-26 call it
-        return entry if entry["place"] and entry["key"] and entry["weights"] else None
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return None
+def _grey(image):
+    return Image.fromarray(np.round(255 * np.clip(image, 0, 1)).astype(np.uint8))
 
 
-def _digest(*texts):
-    return hashlib.sha256("\n".join(texts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
-
-
-def _key(scan):
-    """Return what marks in the browser belong to: a scan as certain weights label it."""
-    return _digest(scan["name"], scan["source"], scan["weights"])
-
-
-def flags_of(prediction, rows=(), remarks=()):
-    """Tell what a reader should look at first.
-
-    Parameters
-    ----------
-    prediction : utils.inference.labeller.Prediction
-    rows : list of utils.evaluation.metrics.Disc
-        What became of each disc, where the truth is known.
-    remarks : sequence of str
-        Flags that are known already; a shifted chain is not flagged a second time for being far off.
-
-    Returns
-    -------
-    list of str
-        Keys of `MEANINGS`.
-    """
-    flags, outcomes = list(remarks), [row.outcome for row in rows]
-    if "shifted chain" not in flags and {"far", "wrong level"} & set(outcomes):
-        flags.append("far off")
-    if "missed" in outcomes:
-        flags.append("missed")
-    if "extra" in outcomes:
-        flags.append("extra")
-    if len(prediction.levels) == 0:
-        flags.append("no disc")
-    elif prediction.confidence.min() < LOW or np.median(prediction.confidence) < LOW_MEDIAN:
-        flags.append("low confidence")
-    if len(prediction.levels) and prediction.margin < CLOSE:
-        flags.append("level unsure")
-    return flags
-
-
-def _wrong(rows):
-    """Return the levels whose disc is not where it should be, or was not found."""
-    return {row.level for row in rows if row.outcome not in ("identified", "unknown")}
-
-
-def _places(levels, points, height, confidence=None, wrong=()):
-    """Return discs for the drawing, with rows for their names that do not overlap."""
-    points = np.reshape(points, (-1, 2))
-    gap = min(NAME_GAP, 0.6 / max(len(points), 1)) * height
-    rows = spread(points[:, 0], gap, (gap / 2, height - gap / 2))
-    discs = []
-    for index, (level, (row, column)) in enumerate(zip(levels, points, strict=True)):
-        disc = {
-            "name": name(int(level)), "row": round(float(row), 2), "col": round(float(column), 2),
-            "name_row": round(float(rows[index]), 2), "colour": colour(level, dark=True),
-            "wrong": int(level) in wrong,
-        }  # fmt: skip
-        if confidence is not None:
-            disc["confidence"] = round(float(confidence[index]), 4)
-        discs.append(disc)
-    return discs
-
-
-def _row(level, confidence, error=np.nan, outcome=""):
+def _level(level):
+    """Return what the editor knows of a level; the gap is that to the next one, in mm."""
     return {
-        "name": name(int(level)), "region": region(int(level)), "outcome": outcome,
-        "confidence": round(float(confidence), 4) if np.isfinite(confidence) else None,
-        "error": round(float(error), 2) if np.isfinite(error) else None,
+        "level": level, "name": name(level), "region": region(level), "colour": colour(level, dark=True),
+        "gap": TYPICAL_GAP_MM[level],
     }  # fmt: skip

@@ -6,14 +6,45 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from utils.discs import name
 from utils.system.files import UserError
 
 TOOL = "disc-labels"
+REVIEWED = ("corrected", "good")  # by a person: labels that are never replaced
 
 
-def digest(volume):
-    """Return the SHA-256 of a label volume's bytes."""
-    return hashlib.sha256(volume).hexdigest()
+def digest(content):
+    """Return the SHA-256 of a file's bytes."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def describe_discs(scan, levels, world, confidence):
+    """Return the discs of a scan as its sidecar lists them.
+
+    Parameters
+    ----------
+    scan : utils.scans.nifti.Scan
+    levels : (N,) int array
+    world : (N, 3) array
+        In mm.
+    confidence : (N,) sequence of float
+        NaN, written as null, for a disc that a person placed.
+
+    Returns
+    -------
+    list of dict
+        Level, name, confidence, voxel (a place beyond the edge is put on the edge), and world mm.
+    """
+    voxels = np.clip(scan.to_voxel(world), 0, np.array(scan.data.shape) - 1)
+    return [
+        {
+            "level": int(level), "name": name(level), "confidence": round(float(value), 4),
+            "voxel": [round(float(v), 2) for v in voxel], "world_mm": [round(float(w), 2) for w in place],
+        }
+        for level, value, voxel, place in zip(levels, confidence, voxels, world, strict=True)
+    ]  # fmt: skip
 
 
 @dataclass
@@ -52,8 +83,34 @@ class Job:
         image = self.image.parent.resolve() / self.image.name
         return Path(os.path.relpath(image, self.stem.parent.resolve())).as_posix()
 
-    def check_free(self):
-        """See to it that no labels are replaced but this tool's own, of this scan, that nobody corrected.
+    def image_digest(self):
+        """Return the SHA-256 of the scan's file.
+
+        Raises
+        ------
+        UserError
+            If it cannot be read.
+        """
+        try:
+            return digest(self.image.read_bytes())
+        except OSError as error:
+            raise UserError(f"{self.image} cannot be read ({error.strerror})") from None
+
+    def review(self):
+        """Return what the sidecar says of a review by a person, as a dict; None where there was none."""
+        try:
+            review = json.loads(self.sidecar.read_text())["Review"]
+            return review if review["Status"] in REVIEWED else None
+        except (OSError, ValueError, LookupError, TypeError):
+            return None
+
+    def check_free(self, reviewed=False):
+        """Check that no labels are replaced except this tool's own, of this scan, that nobody reviewed or changed.
+
+        Parameters
+        ----------
+        reviewed : bool
+            Whether labels that were corrected or accepted in the QC report may be replaced.
 
         Returns
         -------
@@ -72,6 +129,7 @@ class Job:
             told = json.loads(self.sidecar.read_text())
             ours = told["GeneratedBy"][0]["Name"] == TOOL and set(held) <= set(told["LabelDigests"])
             (source,) = told["Sources"]
+            by_hand = not reviewed and self.review() is not None
         except (OSError, ValueError, LookupError, TypeError):
             ours = False
         if not ours:
@@ -79,6 +137,8 @@ class Job:
                 f"{self.labels} was not written by this tool, or was changed since, and is left as it is: move it, or "
                 "give another --out"
             )
+        if by_hand:
+            raise UserError(f"{self.labels} was reviewed by a person, and is left as it is")
         if source != self.source:
             raise UserError(f"{self.labels} is of another scan ({source}), and is left as it is: give another --out")
         return held

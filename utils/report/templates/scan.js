@@ -21,6 +21,21 @@ function draw(tag, attributes, text) {
 
 const percent = (share) => `${Math.round(100 * share)} %`;
 
+// Move names apart: the nearest places, ascending like the input, at least `gap` from each other and between two ends.
+// Isotonic regression (pool adjacent violators) of the places less the room that they need.
+function spread(places, gap, low, high) {
+  const blocks = [];
+  places.forEach((place, index) => {
+    blocks.push([place - gap * index, 1]);
+    while (blocks.length > 1 && blocks.at(-2)[0] > blocks.at(-1)[0]) {
+      const [[above, n], [below, m]] = blocks.splice(-2);
+      blocks.push([(above * n + below * m) / (n + m), n + m]);
+    }
+  });
+  return blocks.flatMap(([place, count]) => Array(count).fill(place)).map((place, index) =>
+    Math.min(Math.max(place, low) + gap * index, high - gap * (places.length - 1 - index)));
+}
+
 // Fill the stage with a scan as large as fits; `layers` tells what is on.
 function fillStage(stage, scan, layers) {
   stage.replaceChildren();
@@ -65,8 +80,9 @@ function overlay(scan, layers, zoom, [width, height], before, margin, largest) {
   const truth = layers.truth && scan.truth ? scan.truth : [];
   const found = layers.found ? scan.discs : [];
   const named = layers.found ? scan.discs : truth;
-  const gaps = named.slice(1).map((disc, index) => (disc.name_row - named[index].name_row) * zoom);
-  const letters = Math.max(Math.min(largest, ...gaps.map((gap) => 0.95 * gap)), 6);
+  const gap = Math.min(1.2 * largest, 0.9 * height / Math.max(named.length, 1));
+  const nameRows = spread(named.map((disc) => at(disc.row)), gap, gap / 2, height - gap / 2);
+  const letters = Math.max(Math.min(largest, 0.95 * gap), 6);
   const write = (text, x, y, attributes) => {
     const label = draw("text", { x, y: y + 0.36 * letters, fill: INK, ...attributes }, text);
     label.style.fontSize = `${letters}px`;
@@ -74,8 +90,8 @@ function overlay(scan, layers, zoom, [width, height], before, margin, largest) {
     return label;
   };
   if (layers.names) {
-    for (const disc of named) {
-      const y = at(disc.name_row), ink = layers.found ? disc.colour : INK;
+    for (const [index, disc] of named.entries()) {
+      const y = nameRows[index], ink = layers.found ? disc.colour : INK;
       svg.append(draw("path", { class: "leader", stroke: ink, d: `M${at(disc.col)} ${at(disc.row)}L${width + 4} ${y}` }));
       const label = write(disc.name, width + 7, y, { fill: ink, class: "name" });
       if (disc.confidence !== undefined) {
