@@ -15,6 +15,7 @@ from utils.inference.level_confidence import LevelCalibration, agreement, views
 from utils.inference.prior import prior_of
 from utils.inference.second_pass import mask_to_spine
 from utils.inference.skeleton import doubt_of, search, shift_margin, strongest
+from utils.inference.transitional import other_numbering, vertebrae
 from utils.system.device import autocast, choose_device
 
 MOST_PIXELS = 2**22  # in one pass, which is more than a whole spine has: memory is bounded for every scan
@@ -51,6 +52,10 @@ class Prediction:
         where the labeller was not calibrated for it.
     agreement : float in 0..1
         Share of the discs that other views of the scan label alike; NaN like ``level_confidence``.
+    numbering : int
+        Shift of the levels by which another numbering fits nearly as well, 1 or -1; 0 where none does.
+    vertebrae : int or None
+        Number of vertebrae above the sacrum, 24 as a rule; None where C2-C3 or L5-S1 is not in view.
     """
 
     levels: np.ndarray
@@ -65,6 +70,8 @@ class Prediction:
     slab: int
     level_confidence: float = float("nan")
     agreement: float = float("nan")
+    numbering: int = 0
+    vertebrae: int | None = None
 
     def kept(self, keep):
         """Return the prediction with some of its discs (N,) alone."""
@@ -180,11 +187,14 @@ class Labeller:
         confidence = self.calibration.confidence(evidence, share, np.full(len(points), margin))
         if not self.searching:  # the calibration is of chains
             confidence = evidence
-        return Prediction(
+        prediction = Prediction(
             levels, points, lateral_positions(by_slab, offsets, points[:, 0] * self.resolution), confidence, evidence,
             share, margin, highest[: len(self.levels)], None,
             int(by_slab.sum(0).argmax()) if len(points) else len(offsets) // 2,
         )  # fmt: skip
+        prediction.numbering = other_numbering(by_level, levels)
+        prediction.vertebrae = vertebrae(points * self.resolution, levels, self.prior)
+        return prediction
 
 
 def around(heatmaps, points):

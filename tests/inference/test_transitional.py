@@ -1,0 +1,65 @@
+"""Transitional vertebrae: another numbering that fits as well, and the count of vertebrae, worked out by hand."""
+
+import numpy as np
+import pytest
+
+from utils.discs import LAST, SACRAL
+from utils.inference.prior import typical_prior
+from utils.inference.transitional import other_numbering, vertebrae
+
+
+def evidence_of(rows):
+    """Return evidence by level from {level of the chain: {level: evidence}}."""
+    levels = sorted(rows)
+    return {k: np.array([rows[level].get(k, 0.0) for level in levels]) for k in range(2, SACRAL + 1)}, np.array(levels)
+
+
+def test_a_clear_chain_has_one_numbering():
+    assert other_numbering(*evidence_of({24: {24: 0.8, 25: 0.2}, 25: {24: 0.1, 25: 0.8}, 26: {25: 0.1, 26: 0.7}})) == 0
+
+
+def test_a_disc_below_that_is_nearly_whole():
+    # Of L5-S1 and S1-S2 either could be one level higher: 0.61 / 0.8 and 0.6 / 0.7 are above 0.75.
+    rows = {24: {24: 0.9}, 25: {24: 0.61, 25: 0.8}, 26: {25: 0.6, 26: 0.7}}
+    assert other_numbering(*evidence_of(rows)) == -1
+    rows[26][25] = 0.5  # 0.71 of its own
+    assert other_numbering(*evidence_of(rows)) == 0
+
+
+def test_a_disc_labelled_l5_s1_that_may_be_s1_s2():
+    rows = {24: {24: 0.6, 25: 0.7}, 25: {25: 0.5, 26: 0.5}}
+    assert other_numbering(*evidence_of(rows)) == 1
+    del rows[25]  # without L5-S1 there is no lower end to ask about
+    assert other_numbering(*evidence_of(rows)) == 0
+
+
+def test_a_network_without_s1_s2_knows_no_other_numbering():
+    evidence, levels = evidence_of({24: {24: 0.6, 25: 0.7}, 25: {25: 0.5, 26: 0.5}})
+    del evidence[SACRAL]
+    assert other_numbering(evidence, levels) == 0
+
+
+def spine(gaps):
+    """Return points (N, 2) of a straight spine with these gaps in mm, from the top down."""
+    return np.stack([np.concatenate([[0.0], np.cumsum(gaps)]), np.zeros(len(gaps) + 1)], 1)
+
+
+def test_vertebrae_are_counted_by_the_gaps_not_by_the_labels():
+    prior, levels = typical_prior(), np.arange(3, LAST + 1)
+    gaps = np.linalg.norm(prior.mean[3:LAST], axis=1)
+    assert vertebrae(spine(gaps), levels, prior) == 24
+    assert vertebrae(spine(1.2 * gaps), levels, prior) == 24  # a larger spine
+    # L1-L2 was not found, and its place is empty: the gap is twice as long, nothing is missing.
+    whole = np.delete(spine(gaps), 21 - 3, axis=0)
+    assert vertebrae(whole, np.delete(levels, 21 - 3), prior) == 24
+    # No disc is labelled L1-L2, and there is no room for it.
+    assert vertebrae(spine(np.delete(gaps, 20 - 3)), np.delete(levels, 21 - 3), prior) == 23
+    # Between T12-L1 and L1-L2 there is room for one more vertebra.
+    long = gaps.copy()
+    long[20 - 3] *= 2
+    assert vertebrae(spine(long), levels, prior) == 25
+
+
+@pytest.mark.parametrize("levels", [np.arange(4, 26), np.arange(3, 25), np.array([], int)])
+def test_without_both_ends_nothing_is_counted(levels):
+    assert vertebrae(np.zeros((len(levels), 2)), levels, typical_prior()) is None
