@@ -15,6 +15,7 @@ import make_phantom
 import prepare_spinegeneric
 import train
 from utils.evaluation.metrics import NEAR_MM
+from utils.scans.sample import load_split
 from utils.training.recipes import RECIPES, build_optimizer, build_scheduler
 
 ROOT = Path(__file__).parents[1]
@@ -211,14 +212,16 @@ def test_the_example_of_the_readme_labels_a_scan(phantom, monkeypatch, capsys):
         assert away.min() < NEAR_MM and 0.5 < float(confidence) <= 1
 
 
-def test_the_example_of_the_inputs_reads_a_prepared_sample(phantom, monkeypatch):
+def test_the_example_of_the_inputs_reads_prepared_samples(phantom, monkeypatch):
     folder, _ = phantom
     monkeypatch.chdir(folder)
-    prepare_spinegeneric.main(["--data", "tree", "--out", "dataset/NAME", "--split", "0", "0", "1"])
-    next(Path("dataset/NAME/samples").glob("*_T2w.npz")).rename("dataset/NAME/samples/sub-01_T2w.npz")
+    prepare_spinegeneric.main(["--data", "tree", "--out", "dataset/NAME", "--split", "1", "0", "0"])
     names = {}
     exec(example(ROOT / "docs" / "inputs.md"), names)
-    assert names["image"].ndim == 2 and names["points"].shape == (len(names["levels"]), 2)
+    assert len(names["Discs"]("dataset/NAME", "train")) == 2 and not len(names["Discs"]("dataset/NAME", "test"))
+    sample = load_split("dataset/NAME", "train")[0]
+    assert np.array_equal(names["points"], sample.points[:, ::-1]) and np.array_equal(names["levels"], sample.levels)
+    assert names["image"].shape == (1, *sample.image.shape) and np.allclose(names["image"][0], sample.image)
 
 
 def prose():
