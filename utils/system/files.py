@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import errno
 import io
 import json
 import os
@@ -14,19 +15,21 @@ from pathlib import Path
 
 import numpy as np
 
+LOST = (errno.EIO, errno.ENOSPC, errno.EDQUOT)  # of fsync: any other error says that the drive does not have it
+
 
 class UserError(Exception):
-    """A mistake that the user can mend; its message is one sentence that says how."""
+    """A mistake that the user can correct; its message is one sentence that says how."""
 
 
 @contextlib.contextmanager
 def cannot_be_written(path):
-    """Turn what the system says against writing a file into a sentence.
+    """Turn an error of writing a file into a sentence.
 
     Raises
     ------
     UserError
-        In the place of an `OSError`.
+        In place of an `OSError`.
     """
     try:
         yield
@@ -38,17 +41,17 @@ def cannot_be_written(path):
 
 @contextlib.contextmanager
 def replace_file(path):
-    """Give a temporary path beside ``path``; it takes the place of ``path`` once it is written.
+    """Yield a temporary path beside ``path``; it replaces ``path`` once it is written.
 
     Parameters
     ----------
     path : path-like
-        The file to make; its folder is made too.
+        The file to write; its folder is made too.
 
     Yields
     ------
     Path
-        Where to write. It keeps the ending of ``path``, which some writers look at.
+        Where to write. It has the suffix of ``path``, from which some writers choose a format.
 
     Raises
     ------
@@ -66,16 +69,32 @@ def replace_file(path):
             )
             os.close(handle)
             yield Path(temporary)
-            mask = os.umask(0)
-            os.umask(mask)
-            os.chmod(temporary, 0o666 & ~mask)
-            with open(temporary, "rb") as written:
-                os.fsync(written.fileno())
+            _secure(temporary)
             os.replace(temporary, path)
     finally:
         if temporary is not None:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary)
+
+
+def _secure(path):
+    """Give a file the usual permissions, and bring it to the disk, as far as its drive does that.
+
+    Raises
+    ------
+    OSError
+        If its content is lost.
+    """
+    mask = os.umask(0)
+    os.umask(mask)
+    with contextlib.suppress(OSError):  # SMB and FUSE mounts may have no permissions to set
+        os.chmod(path, 0o666 & ~mask)
+    try:
+        with open(path, "rb") as written:
+            os.fsync(written.fileno())
+    except OSError as error:
+        if error.errno in LOST:
+            raise
 
 
 def _here():
@@ -87,41 +106,42 @@ def sweep(folder):
     """Remove the unfinished files in a folder, and below, whose process was killed."""
     for path in Path(folder).rglob(f"{_here()}*"):
         process = path.name.removeprefix(_here()).split("-")[0]
-        if process.isdigit() and not _lives(int(process)):
-            path.unlink(missing_ok=True)
+        if process.isdigit() and not _is_running(int(process)):
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
-def _lives(process):
+def _is_running(process):
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
     except OSError:
-        return True  # of someone else
+        return True  # another user's
     return True
 
 
 def save_bytes(path, content):
-    """Write a file whole."""
+    """Write a file, whole or not at all."""
     with replace_file(path) as temporary:
         temporary.write_bytes(content)
 
 
 def save_text(path, text):
-    """Write a text file whole, in UTF-8; names of files that are not in it keep their bytes."""
+    """Write a text file in UTF-8; names of files that are not valid UTF-8 keep their bytes."""
     with replace_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="surrogateescape", newline="")
 
 
 def save_table(path, rows, delimiter=","):
-    """Write rows of cells, the head first, as a table."""
+    """Write rows of cells, the header first, as a table."""
     text = io.StringIO()
     csv.writer(text, delimiter=delimiter, lineterminator="\n").writerows(rows)
     save_text(path, text.getvalue())
 
 
 def save_json(path, value):
-    """Write a JSON file whole; NaN becomes null, which JSON can hold."""
+    """Write a JSON file; NaN becomes null, since JSON has no NaN."""
     save_text(path, json.dumps(_finite(value), indent=1, allow_nan=False) + "\n")
 
 
@@ -141,23 +161,23 @@ def save_npz(path, uncompressed=(), **arrays):
     """Write arrays to a compressed ``.npz`` whose bytes depend on the arrays alone.
 
     ``numpy.savez`` stores the time of writing; here every member is dated 1980, so that the same data
-    gives the same file. Readable with ``numpy.load(path, allow_pickle=False)``. Those named ``uncompressed``
-    are stored as they are.
+    gives the same file. Readable with ``numpy.load(path, allow_pickle=False)``. Those named in
+    ``uncompressed`` are stored as they are.
     """
-    content = io.BytesIO()  # an archive on a full disk would complain a second time when it is closed
+    content = io.BytesIO()  # an archive on a full disk would raise a second error when it is closed
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for key, array in arrays.items():
             buffer = io.BytesIO()
             np.lib.format.write_array(buffer, np.asarray(array), allow_pickle=False)
-            kind = zipfile.ZIP_STORED if key in uncompressed else zipfile.ZIP_DEFLATED
-            archive.writestr(zipfile.ZipInfo(f"{key}.npy"), buffer.getvalue(), kind)
+            method = zipfile.ZIP_STORED if key in uncompressed else zipfile.ZIP_DEFLATED
+            archive.writestr(zipfile.ZipInfo(f"{key}.npy"), buffer.getvalue(), method)
     save_bytes(path, content.getbuffer())
 
 
 def run(main):
-    """Call a script's ``main``; a user's mistake, or a file that is gone, becomes one line and exit status 2."""
+    """Call a script's ``main``; a user's mistake, or a file that is missing, becomes one line and exit status 2."""
     with contextlib.suppress(AttributeError):
-        sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be text
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be any bytes
     try:
         sys.exit(main())
     except (UserError, OSError) as error:
