@@ -5,6 +5,7 @@ or one to compare with. ``--recipe published`` trains as that paper's code does;
 to be better.
 """
 
+import contextlib
 import signal
 import sys
 import time
@@ -25,6 +26,7 @@ from utils.system import ranks
 from utils.system.device import keep_memory
 from utils.system.files import UserError, run, save_json, sweep
 from utils.system.flags import new_parser, whole_number
+from utils.system.lock import locked
 from utils.system.numbers import number
 from utils.system.signals import Stop
 from utils.system.version import code_version
@@ -42,7 +44,7 @@ from utils.training.loss import focal_loss, mse_loss
 from utils.training.recipes import RECIPES, build_optimizer, build_scheduler
 from utils.training.runs import full_state, go_on, holds_run, load_last, save_best, save_last
 from utils.training.slices import TrainingSlices
-from utils.training.sources import SYNTHETIC_EPOCH, source_of
+from utils.training.sources import SYNTHETIC_EPOCH, lost_workers_explained, source_of
 
 LOSSES = {"focal": focal_loss, "mse": mse_loss}
 NETWORK = {"name": "hourglass_attention", "stacks": 2, "blocks": 1}  # where no flag says otherwise
@@ -169,9 +171,16 @@ def main(argv=None):
     """Train, as the flags say; returns the exit status."""
     args = build_parser().parse_args(argv)
     settings = settle(args)
-    if holds_run(args.out) and not args.resume:
-        raise UserError(f"{args.out} holds a run: add --resume to go on with it, or give another --out")
     device = ranks.join(args.device)
+    with locked(args.out, "a training") if ranks.rank() == 0 else contextlib.nullcontext():
+        return train(args, settings, device)
+
+
+def train(args, settings, device):
+    """Train into a folder that no other process uses; returns the exit status."""
+    first = ranks.rank() == 0
+    if first and holds_run(args.out) and not args.resume:
+        raise UserError(f"{args.out} holds a run: add --resume to go on with it, or give another --out")
     keep_memory()
     sweep(args.out)
     if settings["batch_size"] % ranks.count():
@@ -209,7 +218,6 @@ def main(argv=None):
         go_on(args.out, earlier, state, network, average, optimizer, scheduler)
     labeller = Labeller(state, args.out, device, used)
     whole = (state, network, average, optimizer, scheduler)
-    first = ranks.rank() == 0
     if first:
         known = {key: value for key, value in model.items() if key in settings}
         facts = {**settings, **known, "network": model, "device": str(device), "processes": ranks.count()}
@@ -232,9 +240,10 @@ def main(argv=None):
             bar.set_description(f"epoch {epoch}/{args.epochs}")
             batches = source.batches(epoch, len(state["losses"]))
             try:
-                finished = train_epoch(
-                    parallel, batches, state["losses"], loss_of, optimizer, scheduler, device, args.amp, bar, stop
-                )
+                with lost_workers_explained():
+                    finished = train_epoch(
+                        parallel, batches, state["losses"], loss_of, optimizer, scheduler, device, args.amp, bar, stop
+                    )
             except NotFinite:
                 give_up(args.out, source, epoch, *whole)
             state["seconds"] += time.perf_counter() - began

@@ -1,5 +1,6 @@
 """Trainings that are stopped, damaged or shared among processes end as one that was left alone."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -16,9 +17,8 @@ import train
 from models import build_model
 from utils.inference.checkpoint import digest_of, load_checkpoint
 from utils.system import ranks
-from utils.system.files import UserError, replace_file, save_text, sweep
-from utils.system.journal import Journal
-from utils.system.stages import overlapped
+from utils.system.files import UserError
+from utils.training.sources import lost_workers_explained
 
 ROOT = Path(__file__).parents[2]
 SMALL = ["--features", "16", "--stacks", "1", "--batch-size", "4", "--no-amp", "--device", "cpu", "--epochs", "3"]
@@ -26,7 +26,7 @@ SMALL = ["--features", "16", "--stacks", "1", "--batch-size", "4", "--no-amp", "
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("people")
+    folder = tmp_path_factory.mktemp("subjects")
     make_phantom.main(["--subjects", "3", "--out", str(folder / "tree"), "--seed", "8"])
     flags = ["--data", str(folder / "tree"), "--out", str(folder / "data"), "--split", "0.4", "0.3", "0.3"]
     prepare_spinegeneric.main(flags)
@@ -94,8 +94,104 @@ def test_a_signal_in_the_middle_of_an_epoch_saves_it(data, undisturbed, tmp_path
     assert [line["loss"] for line in logs[0]] == [line["loss"] for line in logs[1]]
 
 
+SIGNALLED = """
+import os, signal, sys, torch, train
+torch.set_num_threads(1)
+train.RECIPES["default"]["least_slices"] = 60
+taken, step = [], torch.optim.AdamW.step
+
+def step_and_signal(self, *args):
+    taken.append(1)
+    if len(taken) == 3:
+        os.killpg(0, int(sys.argv[1]))
+    return step(self, *args)
+
+step_and_signal.hooked = True
+torch.optim.AdamW.step = step_and_signal
+sys.exit(train.main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_the_whole_group_saves_too(number, data, tmp_path):
+    # As schedulers, `timeout` and Ctrl-C send it: the processes that prepare batches get it as well.
+    flags = ["--data", str(data), "--out", str(tmp_path / "run"), *SMALL, "--workers", "2"]
+    done = subprocess.run(
+        [sys.executable, "-c", SIGNALLED, str(int(number)), *flags], cwd=ROOT, start_new_session=True,
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 128 + number, done.stderr[-2000:]
+    assert "stopped in epoch 1" in done.stderr and "Traceback" not in done.stderr
+    assert len(load_checkpoint(tmp_path / "run" / "last.pt")["losses"]) == 4
+
+
+@pytest.mark.parametrize("worker", [0, 1])
+def test_the_death_of_a_worker_is_one_sentence(worker, data, tmp_path, monkeypatch):
+    step = torch.optim.AdamW.step
+
+    def step_and_kill(self, *args):
+        for process in multiprocessing.active_children()[worker:][:1]:
+            process.kill()
+            process.join()
+        return step(self, *args)
+
+    step_and_kill.hooked = True
+    monkeypatch.setitem(train.RECIPES["default"], "least_slices", 60)
+    monkeypatch.setattr(torch.optim.AdamW, "step", step_and_kill)
+    with pytest.raises(UserError, match="/dev/shm: run it again with --resume and fewer --workers, or --workers 0"):
+        run(data, tmp_path / "run", "--workers", "2")
+    assert (tmp_path / "run" / "last.pt").exists()  # the sentence is true
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "DataLoader worker (pid 12) is killed by signal: Bus error. It is possible that dataloader's workers are out "
+        "of shared memory. Please try to raise your shared memory limit.",
+        "DataLoader worker (pid(s) 12, 13) exited unexpectedly",
+        "Caught RuntimeError in DataLoader worker process 0.\nunable to allocate shared memory(shm) for file "
+        "</torch_12_3_0>: No space left on device (28)",
+        "Caught RuntimeError in DataLoader worker process 1.\nunable to write to file </torch_12_3_0>: No space left",
+    ],
+)
+def test_messages_of_torch_about_lost_workers_are_known(message):
+    with pytest.raises(UserError, match="--workers 0"), lost_workers_explained():
+        raise RuntimeError(message)
+    with pytest.raises(RuntimeError, match="size of tensor"), lost_workers_explained():
+        raise RuntimeError("The size of tensor a (3) must match")
+
+
+def test_a_run_that_another_process_holds_is_refused_and_stays_as_it_is(data, undisturbed):
+    before = {path.name: path.read_bytes() for path in undisturbed.iterdir() if path.is_file()}
+    code = "import sys\nfrom utils.system.lock import locked\nwith locked(sys.argv[1], 'a training'):\n    "
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code + "print(flush=True)\n    sys.stdin.read()", str(undisturbed)],
+        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    holder.stdout.readline()
+    for flags in ([], ["--resume"]):
+        with pytest.raises(UserError, match=f"in use by a training .process {holder.pid}"):
+            run(data, undisturbed, *flags)
+    holder.communicate()
+    assert {path.name: path.read_bytes() for path in undisturbed.iterdir() if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    ("flags", "advice"),
+    [
+        (["--epochs", "9"], "--epochs 3, over which its learning rate falls.*--init .* --out ANOTHER_FOLDER"),
+        (["--epochs", "2"], "--epochs 3, over which"),
+        (["--seed", "1"], "holds a run with --seed 0: give the same to resume it"),
+        (["--seed", "1", "--epochs", "9"], "holds a run with --epochs 3, --seed 0: give the same"),
+    ],
+)
+def test_resuming_with_other_flags_is_refused_with_what_to_do(flags, advice, data, undisturbed):
+    with pytest.raises(UserError, match=advice):
+        run(data, undisturbed, "--resume", *flags)
+
+
 @pytest.mark.parametrize("damage", ["cut", "altered"])
-def test_a_damaged_checkpoint_is_known_and_the_one_before_is_used(damage, data, undisturbed, tmp_path, capsys):
+def test_a_damaged_checkpoint_is_noticed_and_the_one_before_is_used(damage, data, undisturbed, tmp_path, capsys):
     out = tmp_path / "run"
     out.mkdir()
     for file in undisturbed.iterdir():
@@ -109,9 +205,9 @@ def test_a_damaged_checkpoint_is_known_and_the_one_before_is_used(damage, data, 
         content["state_dict"]["conv1.weight"][0, 0, 0, 0] += 1e-3
         torch.save(content, last)
     assert run(data, out, "--resume") == 0
-    said = capsys.readouterr().err
-    assert "warning" in said and "before.pt" in said
-    assert ("altered" if damage == "altered" else "cut short") in said
+    text = capsys.readouterr().err
+    assert "warning" in text and "before.pt" in text
+    assert ("altered" if damage == "altered" else "cut short") in text
     assert equal(weights(undisturbed), weights(out))
     assert load_checkpoint(out / "before.pt")["epoch"] == load_checkpoint(last)["epoch"] - 1
     for file in (last, out / "before.pt"):
@@ -122,7 +218,7 @@ def test_a_damaged_checkpoint_is_known_and_the_one_before_is_used(damage, data, 
         run(data, out)
 
 
-def test_the_digest_tells_every_kind_of_change():
+def test_the_digest_changes_with_every_kind_of_change():
     first = {"a": torch.arange(3), "b": [1, 2.0, None], "c": {"d": "e"}}
     assert digest_of(first) == digest_of({**first, "digest": "anything"})
     others = [
@@ -132,7 +228,7 @@ def test_the_digest_tells_every_kind_of_change():
     assert len({digest_of(one) for one in [first, *others]}) == 7
 
 
-def test_a_loss_that_is_no_number_names_its_scans_and_keeps_the_state(data, tmp_path, monkeypatch):
+def test_a_non_finite_loss_names_its_scans_and_keeps_the_state(data, tmp_path, monkeypatch):
     calls = []
 
     def break_down(outputs, target, weight, mean=None):
@@ -147,7 +243,7 @@ def test_a_loss_that_is_no_number_names_its_scans_and_keeps_the_state(data, tmp_
     assert len(kept["losses"]) == 1 and all(torch.isfinite(value).all() for value in kept["state_dict"].values())
 
 
-def test_a_folder_removed_under_a_training_is_told(data, tmp_path, monkeypatch):
+def test_a_folder_removed_under_a_training_is_reported(data, tmp_path, monkeypatch):
     out = tmp_path / "run"
     validate = train.validate
 
@@ -200,7 +296,7 @@ def test_shared_batch_statistics_are_those_of_torch():
         torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
 
 
-def test_dealt_items_come_together_in_their_order(monkeypatch):
+def test_shares_of_a_list_come_together_in_their_order(monkeypatch):
     shares = []
     for own in range(3):
         monkeypatch.setattr(ranks, "count", lambda: 3)
@@ -208,63 +304,3 @@ def test_dealt_items_come_together_in_their_order(monkeypatch):
         shares.append(ranks.deal(list(range(8))))
     assert shares == [[0, 3, 6], [1, 4, 7], [2, 5]]
     assert ranks.undeal(shares) == list(range(8))
-
-
-def test_a_file_is_whole_or_not_there(tmp_path, monkeypatch):
-    save_text(tmp_path / "a.txt", "old")
-
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    for step in ("fsync", "replace", "chmod"):
-        with monkeypatch.context() as patch:
-            patch.setattr(f"os.{step}", full)
-            with pytest.raises(UserError, match="No space left on device.*free space"):
-                save_text(tmp_path / "a.txt", "new")
-        assert (tmp_path / "a.txt").read_text() == "old"
-        assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
-
-
-def test_files_of_killed_processes_are_swept_and_those_of_living_ones_are_not(tmp_path):
-    code = (
-        "import os, signal, sys\nfrom utils.system.files import replace_file\n"
-        "with replace_file(sys.argv[1]) as path:\n    os.kill(os.getpid(), signal.SIGKILL)\n"
-    )
-    subprocess.run([sys.executable, "-c", code, str(tmp_path / "b" / "a.txt")], cwd=ROOT, check=False)
-    assert len(list((tmp_path / "b").iterdir())) == 1
-    with replace_file(tmp_path / "b" / "c.txt") as mine:
-        sweep(tmp_path)
-        assert list((tmp_path / "b").iterdir()) == [mine]
-
-
-def test_a_journal_survives_a_line_that_was_cut(tmp_path):
-    journal = Journal(tmp_path / "p.jsonl")
-    journal.add("a", {"x": 1})
-    journal.file.write('["b", {"x"')
-    journal.file.close()
-    again = Journal(tmp_path / "p.jsonl")
-    assert again.results == {"a": {"x": 1}}
-    again.add("b", "why")
-    assert Journal(tmp_path / "p.jsonl").results == {"a": {"x": 1}, "b": "why"}
-    again.finish()
-    assert not (tmp_path / "p.jsonl").exists()
-
-
-def test_overlapped_stages_keep_the_order_and_list_what_failed():
-    written = []
-
-    def fail_at(stage, bad):
-        def work(item, *_):
-            if item == bad:
-                raise UserError(stage)
-            return written.append(item) if stage == "write" else item
-
-        return work
-
-    stages = fail_at("read", 1), fail_at("compute", 3), fail_at("write", 7)
-    told = [(item, error and str(error)) for item, error in overlapped(range(9), *stages, (UserError,))]
-    assert [item for item, _ in told] == list(range(9))
-    assert {item: error for item, error in told if error} == {1: "read", 3: "compute", 7: "write"}
-    assert written == [0, 2, 4, 5, 6, 8]
-    with pytest.raises(ZeroDivisionError):
-        list(overlapped([0], lambda item: 1 / item, None, None, (UserError,)))

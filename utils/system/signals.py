@@ -1,6 +1,9 @@
-"""Signals that ask a long run to stop: it goes on to where it can save, and leaves."""
+"""Signals that ask a long run to stop: it continues to where it can save, and ends."""
 
+import contextlib
 import signal
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Stop:
@@ -13,23 +16,37 @@ class Stop:
     """
 
     def __enter__(self):
-        """Listen."""
+        """Install the handlers."""
         self.signal = None
-        self.former = {one: signal.signal(one, self._remember) for one in (signal.SIGTERM, signal.SIGINT)}
+        self.former = {one: signal.signal(one, self._remember) for one in SIGNALS}
         return self
 
     def _remember(self, number, _):
         self.signal = number
-        self._let_go()
+        self._restore()
 
-    def _let_go(self):
+    def _restore(self):
         for one, handler in self.former.items():
             signal.signal(one, handler)
 
     def __exit__(self, *_):
-        """Listen no more."""
-        self._let_go()
+        """Restore the former handlers."""
+        self._restore()
 
     def __bool__(self):
-        """Tell whether a signal came."""
+        """Return whether a signal came."""
         return self.signal is not None
+
+
+@contextlib.contextmanager
+def blocked():
+    """Hold back the signals that ask to stop; processes started within it never see them.
+
+    Schedulers and Ctrl-C signal the whole process group. Helpers that ended first would leave the process that
+    saves without its data.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

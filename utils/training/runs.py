@@ -1,4 +1,4 @@
-"""The folder of a training: ``last.pt`` to go on from, the one before it, ``best.pt`` to use, and the log."""
+"""The folder of a training: ``last.pt`` to resume from, the one before it, ``best.pt`` to use, and the log."""
 
 import contextlib
 import json
@@ -14,12 +14,12 @@ SAME_ON_RESUME = ("synthetic", "synthetic_share", "recipe", "epochs", "batch_siz
 
 
 def holds_run(out):
-    """Tell whether a folder holds a training, be it only begun."""
+    """Return whether a folder holds a training, finished or not."""
     return any((out / name).exists() for name in (LAST, BEFORE, BEST))
 
 
 def full_state(state, network, average, optimizer, scheduler):
-    """Return all that it takes to go on from here; where there is an average, a prediction takes its weights."""
+    """Return all that resuming needs; where weights are averaged, a prediction uses the average."""
     weights, rest = weights_of(network), {}
     if average:
         rest = {"newest": weights, "averaged": int(average.n_averaged)}
@@ -41,12 +41,12 @@ def save_best(out, state, network):
 
 
 def save_last(out, state, *rest):
-    """Save all that it takes to go on; what was saved before, and is whole, is kept as ``before.pt``.
+    """Save all that resuming needs; what was saved before is kept as ``before.pt``.
 
     Raises
     ------
     UserError
-        If the folder is gone or cannot be written to.
+        If the folder was removed or cannot be written to.
     """
     if not (out / "args.json").exists():
         raise UserError(f"{out} was removed or emptied while it was in use: start again with another --out")
@@ -59,12 +59,12 @@ def save_last(out, state, *rest):
 
 
 def load_last(out):
-    """Return the checkpoint to go on from: the last one, or the one before where the last is damaged.
+    """Return the checkpoint to resume from: the last one, or the one before it if the last is damaged.
 
     Raises
     ------
     UserError
-        If there is no run, or no checkpoint of it that is whole.
+        If there is no run, or none of its checkpoints is whole.
     """
     found = [out / name for name in (LAST, BEFORE) if (out / name).exists()]
     if not found:
@@ -75,11 +75,11 @@ def load_last(out):
         except UserError as error:
             if file == found[-1]:
                 raise
-            print(f"warning: {error}; going on from {found[-1].name}", file=sys.stderr)
+            print(f"warning: {error}; resuming from {found[-1].name}", file=sys.stderr)
 
 
 def flag_of(key, value):
-    """Return how the flag of a setting is given."""
+    """Return a setting as one types it."""
     if key == "amp":
         return "bfloat16 (no --no-amp)" if value else "--no-amp"
     flag = f"--{key.replace('_', '-')}"
@@ -87,7 +87,7 @@ def flag_of(key, value):
 
 
 def go_on(out, checkpoint, state, network, average, optimizer, scheduler):
-    """Bring back a run exactly as `load_last` found it in ``out``.
+    """Restore a run exactly as `load_last` found it in ``out``.
 
     Raises
     ------
@@ -96,16 +96,21 @@ def go_on(out, checkpoint, state, network, average, optimizer, scheduler):
     """
     settings = {key: checkpoint["args"].get(key) for key in SAME_ON_RESUME}
     changed = [key for key in SAME_ON_RESUME if settings[key] != state["args"][key]]
+    if changed == ["epochs"]:
+        raise UserError(
+            f"{out} holds a run with --epochs {settings['epochs']}, over which its learning rate falls: give the same "
+            f"to finish it, or train further from its best weights with --init {out} --out ANOTHER_FOLDER"
+        )
     if changed:
         flags = ", ".join(flag_of(key, settings[key]) for key in changed)
-        raise UserError(f"{out} holds a run with {flags}: give the same to go on with it")
+        raise UserError(f"{out} holds a run with {flags}: give the same to resume it")
     if checkpoint.get("samples", state["samples"]) != state["samples"]:
         raise UserError(
             f"{out} holds a run on other samples than those of {', '.join(state['args']['data'])}: "
             "give the same --data, prepared alike"
         )
     if checkpoint.pop("file") == BEFORE and ranks.rank() == 0:
-        with contextlib.suppress(FileNotFoundError):  # or it would take the place of the one that is whole
+        with contextlib.suppress(FileNotFoundError):  # or it would replace the one that is whole
             os.replace(out / LAST, out / "damaged.pt")
     weights = checkpoint.pop("state_dict")
     if average:

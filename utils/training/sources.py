@@ -1,5 +1,6 @@
 """Where a training takes its images from: prepared scans, synthetic images generated on the fly, or both together."""
 
+import contextlib
 import os
 
 import torch
@@ -11,11 +12,14 @@ from utils.synthesis.batches import CHANNELS, RESOLUTION_MM, SIGMA_MM, Synthetic
 from utils.synthesis.images import generate_bank
 from utils.system import ranks
 from utils.system.files import UserError
+from utils.system.signals import blocked
 from utils.training.recipes import RECIPES
 from utils.training.slices import Order, TrainingSlices
 
 SYNTHETIC_EPOCH = 2048  # images
 MASKED_SHARE = 0.2  # of the scans' images, masked to the spine as `utils.inference.second_pass` does
+# Of torch's messages: a worker was killed, or has no shared memory for its batch.
+LOST_WORKER = ("DataLoader worker (pid", "shared memory", "file </torch_")
 SYNTHETIC = "synthetic"  # what the validation set of synthetic images is called
 
 
@@ -79,13 +83,34 @@ class Prepared:
     def batches(self, epoch, start):
         """Return the batches of an epoch from number ``start`` on: images, targets, weights, numbers of items."""
         self.items.epoch, self.order.start = epoch, start
-        return iter(self.loader)
+        with blocked():  # the workers serve the training until it has saved
+            return iter(self.loader)
 
     def names(self, epoch, step):
         """Return the names of the scans in a batch."""
         self.items.epoch = epoch
         first = step * self.batch_size
         return [self.items.sample_of(index).name for index in range(first, first + self.batch_size)]
+
+
+@contextlib.contextmanager
+def lost_workers_explained():
+    """Turn the end of a process of ``--workers`` into a sentence that says what to do.
+
+    Raises
+    ------
+    UserError
+        In place of the error of torch, which may be raised anywhere within.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not any(sign in str(error) for sign in LOST_WORKER):
+            raise
+        raise UserError(
+            "a process that prepares batches was ended, most often for want of memory or of room in /dev/shm: run it "
+            "again with --resume and fewer --workers, or --workers 0"
+        ) from None
 
 
 def _settings(folder):
