@@ -84,6 +84,7 @@ def disagreeing():
         pytest.param(lambda: image_of(volume((1, 40, 50))), id="one-slice"),
         pytest.param(lambda: image_of(volume((2000, 12, 12))), id="2000-slices"),
         pytest.param(lambda: image_of(volume((20, 40, 50, 1))), id="4D-of-one"),
+        pytest.param(lambda: image_of(volume((20, 40, 50, 1, 1))), id="5D-of-ones"),
         pytest.param(lambda: image_of(affine=np.diag([0.05] * 3 + [1])), id="voxels-of-0.05-mm"),
         pytest.param(lambda: image_of(affine=np.diag([10.0] * 3 + [1])), id="voxels-of-10-mm"),
         pytest.param(lambda: image_of(affine=np.diag([-1.0, 1, 1, 1])), id="left-handed"),
@@ -126,6 +127,7 @@ def with_value(value):
         pytest.param(lambda: image_of(volume(dtype=np.complex64)), "not plain numbers", id="complex"),
         pytest.param(lambda: image_of(volume((20, 40))), "2 dimensions", id="2D"),
         pytest.param(lambda: image_of(volume((8, 9, 10, 3))), "4 dimensions", id="4D"),
+        pytest.param(lambda: image_of(volume((8, 9, 10, 1, 3))), "5 dimensions, not 3 (8x9x10x1x3: 3 vol", id="5D"),
         pytest.param(lambda: with_value(np.nan), "not finite", id="NaN"),
         pytest.param(lambda: with_value(np.inf), "not finite", id="infinity"),
         pytest.param(lambda: image_of(np.full((8, 8, 8), 7, np.int16)), "the same value", id="constant"),
@@ -192,14 +194,26 @@ def test_a_bomb_is_never_inflated(label, tmp_path):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2e5  # in KB
 
 
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+
+
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
         ("a.nii", b"no scan at all", "not a NIfTI"),
-        ("a.nii", b"", "not a NIfTI"),
+        ("a.nii", b"", "empty (0 bytes)"),
+        ("a.nii", b"<html>404</html>", "not a NIfTI"),
         ("a.png", b"a picture", "does not end in .nii"),
-        ("a.nii.gz", b"", "not a NIfTI"),
+        ("a.nii.gz", b"", "empty (0 bytes)"),
         ("a.nii.gz", b"no gzip", "not a NIfTI"),
+        ("a.nii.gz", claims((20, 40, 50)), "not compressed, though its name ends in .gz: rename it to a.nii"),
+        ("A.NII.GZ", claims((20, 40, 50)), "rename it to A.NII"),
+        ("a.nii", gzip.compress(claims((20, 40, 50))), "compressed by gzip, which its name does not say: rename it"),
+        ("a.img", gzip.compress(claims((20, 40, 50))), "rename it to a.nii.gz"),
+        ("a.nii.gz", LFS, "git lfs pull"),
+        ("a.nii", LFS, "git lfs pull"),
+        ("a.nii.gz", b"/annex/objects/MD5E-s1--2.nii.gz", "git annex get a.nii.gz"),
+        ("a.hdr", claims((20, 40, 50))[:344] + b"ni1\0", "a.img, the other half of it, is missing"),
         ("a.nii.gz", gzip.compress(claims((30000, 30000, 30000)) + bytes(10**6)), "--max-voxels"),
         ("a.nii.gz", gzip.compress(claims((20, 40, 50)) + bytes(10)), "damaged or cut short"),
     ],
@@ -208,6 +222,13 @@ def test_files_that_are_no_scans_are_refused(name, content, reason, label, tmp_p
     (tmp_path / name).write_bytes(content)
     status, said, _ = label(name)
     assert status == 1 and reason in said
+
+
+@pytest.mark.parametrize("name", ["folder", "dicom.dcm", "scan.nii.gz"])
+def test_a_folder_is_called_one(name, label, tmp_path):
+    (tmp_path / name).mkdir()
+    status, said, _ = label(name)
+    assert status == 1 and f"{name}: it is a folder: name a NIfTI file in it, or give a BIDS tree with --data" in said
 
 
 def test_other_formats_truncated_files_and_links_are_refused(label, tmp_path):

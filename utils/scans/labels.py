@@ -11,6 +11,10 @@ from utils.scans.nifti import MAX_VOXELS, ScanError, load_volume
 
 NEAR_INTEGER = 0.05
 ONE_DISC_MM = 3.0
+POSITION = (  # the fields of a header that say where its voxels lie, beside pixdim
+    "xyzt_units", "qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y",
+    "qoffset_z", "srow_x", "srow_y", "srow_z",
+)  # fmt: skip
 
 
 def read_discs(path, max_voxels=MAX_VOXELS):
@@ -29,7 +33,7 @@ def read_discs(path, max_voxels=MAX_VOXELS):
     ScanError
         As `read_scan`; and if there is no disc, a value is no level, or a level lies in two places.
     """
-    data, affine = load_volume(path, max_voxels)
+    data, affine, _ = load_volume(path, max_voxels)
     # In the order in which NIfTI stores voxels, which spares a walk across memory.
     filled = np.flatnonzero(data.reshape(-1, order="F") != 0)
     voxels = np.stack(np.unravel_index(filled, data.shape, order="F"), -1)
@@ -58,11 +62,12 @@ def read_discs(path, max_voxels=MAX_VOXELS):
 
 
 def label_volume(scan, levels, world):
-    """Return the bytes of a label volume (``.nii.gz``) on the grid of a scan, one voxel a disc.
+    """Return the bytes of a label volume (``.nii.gz``) on the grid of a scan, one voxel per disc.
 
     Parameters
     ----------
     scan : Scan
+        As `read_scan` returns it, with the header of its file.
     levels : (N,) int array
     world : (N, 3) array
         In mm; a place beyond the edge of the scan is put on its edge.
@@ -70,13 +75,16 @@ def label_volume(scan, levels, world):
     Returns
     -------
     bytes
-        Equal for equal discs; the affine is both sform and qform, as far as a qform can hold it.
+        Equal for equal discs. Voxel size, unit, sform, qform and both codes are those of the scan, in its own kind of
+        NIfTI: every program puts the two in the same place, whichever of the forms it reads.
     """
     data = np.zeros(scan.data.shape, np.uint8)
     voxels = np.clip(np.round(scan.to_voxel(world)), 0, np.array(data.shape) - 1).astype(int)
     data[tuple(voxels.T)] = levels
-    image = nibabel.Nifti1Image(data, scan.affine)
-    image.set_qform(scan.affine, code="scanner")
-    image.set_sform(scan.affine, code="scanner")
-    image.header.set_xyzt_units("mm")
-    return gzip.compress(image.to_bytes(), compresslevel=1, mtime=0)
+    kind = nibabel.Nifti2Image if isinstance(scan.header, nibabel.Nifti2Header) else nibabel.Nifti1Image
+    header = kind.header_class()
+    header.set_data_dtype(data.dtype)
+    for field in POSITION:
+        header[field] = scan.header[field]
+    header["pixdim"][:4] = scan.header["pixdim"][:4]
+    return gzip.compress(kind(data, None, header).to_bytes(), compresslevel=1, mtime=0)

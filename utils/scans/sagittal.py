@@ -8,6 +8,7 @@ import numpy as np
 from nibabel.affines import apply_affine
 from scipy import ndimage
 
+from utils.scans.padding import fill_padding
 from utils.scans.plane import Plane
 
 SLAB_MM = 6.0  # about the six middle slices of 1 mm that the published method averages
@@ -47,7 +48,7 @@ def sagittal(scan, resolution=1.0, through=None, offsets=(0.0,)):
     Returns
     -------
     images : (len(offsets), H, W) float32 array
-        In the scan's own units; 0 outside of it.
+        In the scan's own units; 0 outside of it, and in its padding.
     plane : Plane
         Of the slab at offset 0.
     """
@@ -76,7 +77,7 @@ def sagittal(scan, resolution=1.0, through=None, offsets=(0.0,)):
     low = np.floor(middle[axis] + np.asarray(offsets) / towards - (thick - 1) / 2 + 0.5 + 1e-6)
     low = np.clip(low, 0, scan.data.shape[axis] - thick).astype(int)
     images = []
-    for slab in _means(scan.data, axis, [(first, first + thick) for first in low]):
+    for slab in _means(fill_padding(scan.data, axis), axis, [(first, first + thick) for first in low]):
         if any(blur):
             slab = ndimage.gaussian_filter(slab, blur)
         images.append(ndimage.affine_transform(slab, turn, start, shape, order=1, mode="constant", prefilter=False))
