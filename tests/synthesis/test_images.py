@@ -30,7 +30,7 @@ def dots():
     for row, column in np.round(points[1:] / PIXEL_MM).astype(int):
         maps[0, row - 3 : row + 4, column - 3 : column + 4] = CSF
     shift, widths = np.zeros(1720), np.tile([5.0, 8.0, 12.0], (1720, 1))
-    return Anatomy(maps, points, shift, widths)
+    return Anatomy(maps, points, shift, widths, points[:26])
 
 
 def test_points_stay_on_their_tissue_however_the_view_is_bent(monkeypatch):

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from utils.discs import LEVELS, SACRAL
+from utils.discs import FIRST, LEVELS, SACRAL
 from utils.inference.second_pass import BACK_MM, BEYOND_MM, FRONT_MM
 from utils.scans.sample import BESIDE_MM, IN_SLAB_MM, OUTSIDE, PRESENT
 from utils.synthesis.anatomy import generate_anatomy
@@ -22,6 +22,7 @@ SAMPLES = ((-0.375, -0.125, -0.375), (-0.125, 0.375, 0.125), (0.125, -0.375, 0.3
 PARTS = ("maps", "points", "shift", "widths")
 BRIGHT_FLUID_SHARE = 0.25  # of those where all is dark beside the fluid, as by heavy weighting by T2
 NOTHING_SHARE = 0.03  # of images that show noise and no spine
+LOWEST_WITH_HEAD = 6  # level in the middle of a view that may show the head
 KNOWN_CONTRAST = 0.75  # share of images whose tissues are ordered as a real sequence orders them
 
 
@@ -123,8 +124,9 @@ def generate_images(bank, count, generator):
     rough = torch.from_numpy(TEXTURE.astype(np.float32)).to(draw.device) * draw.uniform(0.3, 2.0)[:, None]
     image = torch.zeros(count, SIZE, SIZE, device=draw.device)
     texture = torch.zeros_like(image)
-    front = draw.chance(0.6) * draw.normal(0, 60)
-    behind = draw.chance(0.3) * draw.normal(0, 12)
+    # The head goes with the cervical spine.
+    front = draw.chance(0.6) * draw.normal(0, 60) * (view.level > LOWEST_WITH_HEAD)
+    behind = draw.chance(0.3) * draw.normal(0, 12) * (view.level > LOWEST_WITH_HEAD)
     pixels = view.source()
     for down, back, deep in SAMPLES:
         source = _slid(bank, which, view.beside(pixels, down, back), front, behind)
@@ -170,14 +172,17 @@ class _View:
     """Where each pixel of the images lies in the drawings, in mm: turned, zoomed, shifted and bent."""
 
     def __init__(self, draw, points):
-        # Necks and loins are scanned more often than chests, and tell the levels apart better.
-        often = torch.tensor([0.0] + 8 * [1.2] + 9 * [0.8] + 8 * [1.8] + [0.0], device=draw.device)
-        level = torch.multinomial(often, draw.count, replacement=True, generator=draw.generator)
+        # Cervical and lumbar spines are scanned more often than thoracic ones, and tell the levels apart better.
+        often = torch.tensor([0.0] + [0.8] + 7 * [1.2] + 9 * [0.8] + 8 * [1.8] + [0.0], device=draw.device)
+        self.level = torch.multinomial(often, draw.count, replacement=True, generator=draw.generator)
         # The spine lies in the back half of a slice as a rule.
-        self.centre = points[torch.arange(draw.count), level].clone()
-        self.centre[:, 0] += draw.uniform(-50, 50)
+        self.centre = points[torch.arange(draw.count), self.level].clone()
+        self.centre[:, 0] += draw.uniform(-50, 50) - draw.uniform(0, 70) * (self.level == FIRST)
         self.centre[:, 1] -= draw.uniform(-50, 80)
-        angle, zoom = torch.deg2rad(draw.normal(0, 8)), torch.exp(draw.uniform(-0.25, 0.25))
+        # Patients lie as they can, most of all with the neck.
+        bent = draw.uniform(0, 1) < torch.where(self.level <= LOWEST_WITH_HEAD + 2, 0.5, 0.2)
+        angle = torch.deg2rad(torch.where(bent, draw.uniform(-30, 30), draw.normal(0, 8)))
+        zoom = torch.exp(draw.uniform(-0.28, 0.28))
         turn = torch.stack([torch.cos(angle), -torch.sin(angle), torch.sin(angle), torch.cos(angle)], -1)
         # Height and width of a subject differ in scale too.
         self.matrix = turn.view(-1, 2, 2) * (zoom[:, None] * torch.exp(draw.normal(0, 0.05, 2)))[:, None, :]
@@ -275,11 +280,12 @@ def _scanner(draw, image, points):
     shape = (-1, 1, 1, 1)
     column = torch.linspace(-1, 1, SIZE, device=draw.device)
     image = image * torch.exp(draw.smooth(3) * draw.uniform(0, 0.4)[:, None, None])[:, None]
-    image = image * torch.exp(column * draw.uniform(-0.2, 1.3).view(shape))  # the coil lies behind
+    fall = draw.uniform(-0.2, 1.3) + draw.chance(0.25) * draw.uniform(0, 1.2)
+    image = image * torch.exp(column * fall.view(shape))  # the coil lies behind
     # A saturation band in front of the spine.
-    edge = torch.nanmean(points[:, 1:, 1], 1) - draw.uniform(30, 70)
+    edge = torch.nanmean(points[:, 1:, 1], 1) - draw.uniform(22, 70)
     band = torch.sigmoid((torch.arange(SIZE, device=draw.device) - edge.view(shape)) / 3)
-    weak = 1 - draw.chance(0.15) * draw.uniform(0.6, 0.95)
+    weak = 1 - draw.chance(0.35) * draw.uniform(0.6, 0.98)
     image = image * (band + (1 - band) * weak.view(shape))
     image = _blur(image, draw.chance(0.6) * draw.uniform(0.2, 1.5), draw.chance(0.6) * draw.uniform(0.2, 1.5))
     ringing = draw.chance(0.15)
@@ -289,10 +295,30 @@ def _scanner(draw, image, points):
     shift = int(draw.uniform(20, 90)[0])
     image = image + (draw.chance(0.2) * draw.uniform(0.02, 0.12)).view(shape) * image.roll(shift, 2 + shift % 2)
     top = image.flatten(1).amax(1).clamp(min=1e-3).view(shape)
-    spread = (draw.chance(0.8) * draw.uniform(0, 0.06)).view(shape) * top
+    spread = (draw.chance(0.8) * 0.07 * draw.uniform(0, 1) ** 2).view(shape) * top
     noise = draw.normal(0, 1, 2, SIZE, SIZE)
     image = ((image + spread * noise[:, :1]) ** 2 + (spread * noise[:, 1:]) ** 2).sqrt()  # Rician
-    return (image / top) ** torch.exp(draw.normal(0, 0.2)).view(shape)
+    image = (image / top) ** torch.exp(draw.normal(0, 0.2)).view(shape)
+    # Windowed as for reading: the bright end, or the dark one, is cut off.
+    values = image.flatten(1)[:, ::16].sort(1).values
+    last = values.shape[1] - 1
+    high = 1 - draw.chance(0.3) * draw.uniform(0.005, 0.2)
+    low = draw.chance(0.15) * draw.uniform(0, 0.3)
+    low, high = (torch.gather(values, 1, (part * last).long()[:, None]).view(shape) for part in (low, high))
+    image = (torch.minimum(image, high) - low).clamp(min=0)
+    return _burn_in(draw, image)
+
+
+def _burn_in(draw, image):
+    """Write bright marks, as of letters and rulers, into some images (B, 1, H, W)."""
+    row, column = draw.uniform(0, SIZE, 2), draw.uniform(0, SIZE, 2)
+    tall, wide = draw.uniform(4, 12, 2), draw.uniform(5, 50, 2)
+    line = torch.arange(SIZE, device=draw.device)
+    rows = (line >= row[..., None]) & (line < (row + tall)[..., None])
+    columns = (line >= column[..., None]) & (line < (column + wide)[..., None])
+    strokes = F.interpolate(draw.uniform(0, 1, 1, SIZE // 2, SIZE // 2), (SIZE, SIZE))[:, 0] > 0.6
+    mark = (rows[..., None] & columns[..., None, :]).any(1) & strokes & (draw.chance(0.08) > 0)[:, None, None]
+    return torch.where(mark[:, None], image.flatten(1).amax(1).view(-1, 1, 1, 1), image)
 
 
 def _blur(image, down, back):
@@ -321,13 +347,23 @@ def _window(draw, points):
     spine = torch.nanmean(points[:, 1:, 1], 1)
     left = torch.minimum(left, (spine - 15).clamp(min=0))
     left = torch.maximum(left, (spine + 35 - width).clamp(max=SIZE))
-    cut_rows, cut_columns = draw.chance(0.45)[:, None] > 0, draw.chance(0.4)[:, None] > 0
+    cut_rows, cut_columns = draw.chance(0.4)[:, None] > 0, draw.chance(0.4)[:, None] > 0
     rows = ~cut_rows | ((line >= top[:, None]) & (line < (top + height)[:, None]))
     columns = ~cut_columns | ((line >= left[:, None]) & (line < (left + width)[:, None]))
-    # Many a scan of the loin ends just below the rest of S1-S2, which is taken for L5-S1 most easily there.
+    # Many a lumbar scan ends just below the remnant disc S1-S2, which is taken for L5-S1 most easily there.
     low, ends = points[:, SACRAL, 0] + draw.uniform(0, 30), draw.chance(0.12)
     rows &= (line < low[:, None]) | ~((ends > 0) & (low > 90))[:, None]
-    return (rows[:, :, None] & columns[:, None, :]).float()[:, None]
+    # Many a cervical scan begins anywhere between the skull base and C3, so that no skull shows the levels.
+    high, begins = points[:, FIRST, 0] + draw.uniform(-30, 50), draw.chance(0.3)
+    rows &= (line >= high[:, None]) | ~((begins > 0) & (high < SIZE - 90))[:, None]
+    shown = rows[:, :, None] & columns[:, None, :]
+    # Black rectangles cover captions at an edge.
+    tall, wide, covered = draw.uniform(6, 30), draw.uniform(15, 110), draw.chance(0.12)[:, None] > 0
+    caption_top = torch.where(draw.chance(0.5) > 0, top, top + height - tall)
+    caption_left = torch.where(draw.chance(0.5) > 0, left, left + width - wide)
+    down = covered & (line >= caption_top[:, None]) & (line < (caption_top + tall)[:, None])
+    across = (line >= caption_left[:, None]) & (line < (caption_left + wide)[:, None])
+    return (shown & ~(down[:, :, None] & across[:, None, :])).float()[:, None]
 
 
 def _normalise(image, filled):

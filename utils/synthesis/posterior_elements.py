@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from utils.discs import TYPICAL_GAP_MM
-from utils.synthesis.canvas import BODY_MAP, FAT, FIBRE, MARROW, MUSCLE, ROOTS, rounded
-from utils.synthesis.surroundings import front_of
+from utils.synthesis.canvas import BODY_MAP, CSF, FAT, FIBRE, MARROW, MUSCLE, ROOTS, rounded
+from utils.synthesis.curves import front_of
+
+LAMINECTOMY_SHARE = 0.06  # of the subjects
 
 # By level of the disc above the vertebra, at some levels with straight lines between.
 _CANAL_DEPTH = ([1, 3, 7, 12, 20, 24, 28], [20, 15, 14.5, 14, 16, 16, 8])
@@ -13,16 +14,31 @@ _HEIGHT = ([2, 3, 7, 13, 18, 20, 22, 23, 24, 25, 28], [11, 6, 9, 8, 15, 20, 22, 
 _SLANT = ([2, 5, 7, 9, 13, 16, 18, 20, 25], [12, 20, 25, 38, 55, 45, 18, 8, 10])  # degrees below the horizontal
 
 
-def draw_arches(rng, canvas, tips, tangent, size):
-    """Draw all that lies behind the canal; parameters as in `utils.synthesis.anatomy`."""
-    _streaks(rng, canvas, tips, tangent, size)
-    for level in range(2, 29):
-        down = tangent[level]
-        gap = TYPICAL_GAP_MM.get(level, 20.0) * size
-        depth = size * np.interp(level, *_CANAL_DEPTH) + 2
-        _process(rng, canvas, level, tips[level], down, gap, depth, size)
-        if 2 < level < 26:
-            _joint(rng, canvas, tips[level], down, gap, depth, size)
+def draw_arches(rng, canvas, spine):
+    """Draw all that lies behind the canal; parameters as in `utils.synthesis.pathology`."""
+    _streaks(rng, canvas, spine)
+    removed = ()
+    if rng.random() < LAMINECTOMY_SHARE:
+        first = spine.lowest - rng.integers(0, 6) if rng.random() < 0.7 else rng.integers(3, 9)
+        removed = range(first - rng.integers(0, 3), first + 1)
+    for index in range(2, spine.lowest + 4):
+        tip, down, level = spine.tips[index], spine.tangent[index], spine.place[index]
+        gap = np.linalg.norm(spine.tips[index + 1] - tip)
+        depth = spine.size * np.interp(level, *_CANAL_DEPTH) + 2
+        if index in removed:
+            _scar(rng, canvas, tip, down, gap, depth)
+        else:
+            _process(rng, canvas, level, tip, down, gap, depth, spine.size)
+        if 2 < index <= spine.lowest:
+            _joint(rng, canvas, tip, down, gap, depth, spine.size)
+
+
+def _scar(rng, canvas, tip, down, gap, depth):
+    """Draw what lies in the place of an arch that was taken away: scar, fat or fluid."""
+    back = -front_of(down)
+    place = tip + down * gap * 0.6 + back * (depth + rng.uniform(4, 14))
+    tissue = rng.choice([FIBRE, MUSCLE, FAT, CSF], p=[0.4, 0.25, 0.2, 0.15])
+    canvas.blob(place, [gap * rng.uniform(0.5, 0.8), rng.uniform(6, 16)], tissue, (0, 1), np.arctan2(down[1], down[0]))
 
 
 def _process(rng, canvas, level, tip, down, gap, depth, size):
@@ -70,13 +86,14 @@ def _joint(rng, canvas, tip, down, gap, depth, size):
     canvas.blob(hole - down * gap * 0.05, [2.2 * size, 2.2 * size], ROOTS, (BODY_MAP,))
 
 
-def _streaks(rng, canvas, tips, tangent, size):
+def _streaks(rng, canvas, spine):
     """Draw streaks of fat and tendon in the muscles of the back, as many as the subject has."""
     for _ in range(rng.integers(0, 40)):
-        level = rng.uniform(3, 27)
-        below = int(level)
-        tip, down = tips[below] + (level - below) * (tips[below + 1] - tips[below]), tangent[below]
-        place = tip - front_of(down) * size * rng.uniform(26, 50)
+        index = rng.uniform(3, spine.lowest + 2)
+        above = int(index)
+        down = spine.tangent[above]
+        tip = spine.tips[above] + (index - above) * (spine.tips[above + 1] - spine.tips[above])
+        place = tip - front_of(down) * spine.size * rng.uniform(26, 50)
         angle = np.arctan2(down[1], down[0]) + rng.normal(0, 0.35)
         tissue = rng.choice([FAT, FIBRE, MUSCLE], p=[0.6, 0.2, 0.2])
         canvas.blob(place, [rng.uniform(6, 30), rng.uniform(0.8, 3.5)], tissue, angle=angle)

@@ -5,84 +5,131 @@ Sizes follow Gilad and Nissan 1986 and Busscher et al. 2010.
 
 import numpy as np
 
-from utils.discs import SACRAL
-from utils.synthesis.canvas import CSF, FIBRE, MARROW, NUCLEUS, WORN, rounded
-from utils.synthesis.pathology import draw_findings
-from utils.synthesis.surroundings import DEPTH, at, front_of
+from utils.synthesis.canvas import AIR, CORD_MAP, CSF, FIBRE, MARROW, NUCLEUS, TUMOUR, WORN, rounded
+from utils.synthesis.curves import front_of
 
-# By level of the disc: height in mm, at some levels with straight lines between.
-_DISC_HEIGHT = ([2, 3, 7, 9, 13, 17, 20, 22, 24, 25], [2, 5.0, 5.5, 4.3, 4.5, 5.5, 7.5, 9.5, 11, 10])
-LARGE_REST_SHARE = 0.2  # of the people whose S1-S2 looks like a small disc (O'Driscoll et al. 1996, types 3 and 4)
 TIP_MM = 2.0  # from the outer edge of the ligament behind a disc to the disc's posterior tip
 LEAST_BACK = 0.4  # of a disc's height is left at its back, however wide it gapes in front
+SPINE_MAPS = (0, 1, 2)
 
 
-def draw_bones(rng, canvas, tips, tangent, faces, slip, size):
-    """Draw vertebral bodies and discs; returns the posterior tips (27, 2) in mm, by level."""
-    worn_share = rng.choice([0.05, 0.25, 0.6], p=[0.5, 0.3, 0.2])
-    worn = rng.random(len(tips)) < worn_share * np.interp(
-        np.arange(len(tips)), [1, 4, 9, 18, 24], [0.2, 1, 0.4, 0.6, 1.4]
-    )
-    height = (
-        size
-        * at(_DISC_HEIGHT, np.arange(len(tips)))
-        * np.where(worn, rng.uniform(0.35, 0.8, len(tips)), rng.uniform(0.85, 1.15, len(tips)))
-    )
-    height[26:] = size * np.array([3.0, 1.6, 1.4, 1.2, 1.5, 1.2, 1.2, 1.2])[: len(tips) - 26]
-    # A large rest of S1-S2 is easily taken for L5-S1.
-    large = rng.random() < LARGE_REST_SHARE
-    height[26] *= rng.uniform(1.5, 2.5) if large else rng.uniform(0.35, 1.5)
-    depth = size * at(DEPTH, np.arange(len(tips))) * rng.uniform(0.93, 1.07)
-    depth[26:] = size * np.array([28 if large else 24, 18, 14, 11, 9, 7, 6, 5])[: len(tips) - 26]
-    upper, lower = faces  # of the discs
-    gape = _gape(tangent, lower)
-    back = np.maximum(height / 2 - depth / 2 * gape, LEAST_BACK * height / 2)
-    for level in range(2, len(tips) - 1):
-        above, below = level, level + 1
-        down_a, down_b = lower[above], upper[below]
-        start, end = tips[above] + down_a * back[above], tips[below] - down_b * back[below]
-        start, end = start - front_of(down_a) * slip[above] / 2, end + front_of(down_b) * slip[below] / 2
-        front_a, front_b = start + front_of(down_a) * depth[above], end + front_of(down_b) * depth[below]
-        if rng.random() < 0.03 and 14 < level < 25:  # a wedge fracture
-            front_a = front_a + (front_b - front_a) * rng.uniform(0.2, 0.4)
-        waist = 0.5 * (front_a + front_b) - front_of(down_a + down_b) * 0.045 * depth[above]
-        dent = 0.5 * (start + end) + front_of(down_a + down_b) * 0.03 * depth[above]
-        corners = np.array([start, front_a, waist, front_b, end, dent])
-        if level == 2:
-            _dens(canvas, start, down_a, tangent[2], size)
-        corners = rounded(corners)
-        canvas.fill(corners, FIBRE, (0, 1, 2))
-        inner = np.mean(corners, 0) + (corners - np.mean(corners, 0)) * (1 - 1.6 / max(depth[above], 8))
-        canvas.fill(inner, MARROW, (0, 1, 2))
-        if level > 9:  # the vein that enters from behind
-            canvas.blob(dent + front_of(down_a) * 4, [0.9, 4.0], FIBRE if rng.random() < 0.5 else CSF, (0,), angle=0.1)
-    for level in range(3, 31):
-        down, front = tangent[level], front_of(tangent[level])
-        deep = depth[level]
-        front_half = back[level] + deep * gape[level]
-        half = 0.5 * (back[level] + front_half)
-        bulge = rng.uniform(1.0, 3.0) if worn[level] and level < 26 else 0.0
-        back_edge = tips[level] - front * bulge
-        # Thicker in the middle than at the rims, and in front of a lordosis.
-        outline = [
-            back_edge - down * back[level] * 0.75,
-            tips[level] + front * deep * 0.5 - down * half * 1.1,
-            tips[level] + front * deep - down * front_half * 0.95,
-            tips[level] + front * deep + down * front_half * 0.95,
-            tips[level] + front * deep * 0.5 + down * half * 1.1,
-            back_edge + down * back[level] * 0.75,
+def draw_vertebrae(rng, canvas, spine):
+    """Draw vertebral bodies and discs.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    canvas : utils.synthesis.canvas.Canvas
+    spine : utils.synthesis.curves.Spine
+    """
+    # By how much half a disc grows to the front for each mm; negative where it grows to the back.
+    tangent, lower = spine.tangent, spine.lower
+    gape = tangent[:, 0] * lower[:, 1] - tangent[:, 1] * lower[:, 0]
+    back = np.maximum(spine.height / 2 - spine.depth / 2 * gape, LEAST_BACK * spine.height / 2)
+    for index in range(2, len(spine.tips) - 1):
+        _body(rng, canvas, spine, index, back)
+    for index in range(3, len(spine.tips) - 3):
+        if not spine.state.fused[index]:
+            _disc(rng, canvas, spine, index, back[index], back[index] + spine.depth[index] * gape[index])
+        _spurs(rng, canvas, spine, index)
+    for index in np.flatnonzero(spine.state.fused):
+        _bridge(rng, canvas, spine, index)
+
+
+def tips_of(spine):
+    """Return the posterior tips (N, 2) in mm of the discs, in front of the dark line of their ligament.
+
+    Those who label scans put a disc's point on the disc itself.
+    """
+    return spine.tips + TIP_MM * np.array([front_of(down) for down in spine.tangent])
+
+
+def _body(rng, canvas, spine, above, back):
+    """Draw the body below a disc, with its end plates."""
+    below, state, tips, depth = above + 1, spine.state, spine.tips, spine.depth
+    down_a, down_b = spine.lower[above], spine.upper[below]
+    start = tips[above] + down_a * back[above] - front_of(down_a) * spine.slip[above] / 2
+    end = tips[below] - down_b * back[below] + front_of(down_b) * spine.slip[below] / 2
+    # As deep as the disc, or a little deeper where it has spurs all along its rim.
+    front_a, front_b = start + front_of(down_a) * depth[above], end + front_of(down_b) * depth[below]
+    lost = state.wedge[above]
+    front_a = front_a + (front_b - front_a) * lost
+    across = front_of(down_a + down_b) / np.linalg.norm(down_a + down_b)
+    waist = 0.5 * (front_a + front_b) - across * 0.09 * depth[above] * (state.tumour[above] < 1)
+    dent = 0.5 * (start + end) + across * 0.06 * depth[above]
+    if state.tumour[above]:  # a body that a tumour has filled bulges into the canal
+        dent = dent - across * rng.uniform(2, 6)
+    # A fracture sinks into the middle of the upper end plate; that of a slipped L5's sacrum is a dome.
+    sunk = 0.25 * (lost + state.crushed[above]) * np.linalg.norm(end - start)
+    sunk -= state.dome if above == spine.lowest else 0.0
+    middle = 0.5 * (start + front_a) + 0.5 * (down_a + down_b) * sunk
+    corners = [start, middle, front_a, waist, front_b, end, dent]
+    if above == 2:
+        _dens(canvas, start, down_a, spine.tangent[2], spine.size)
+    corners = rounded(corners)
+    canvas.fill(corners, FIBRE, SPINE_MAPS)
+    centre = np.mean(corners, 0)
+    inner = centre + (corners - centre) * (1 - rng.uniform(1.0, 2.2) / max(depth[above], 8))
+    canvas.fill(inner, TUMOUR if state.tumour[above] else MARROW, SPINE_MAPS)
+    if above > 9 and not state.tumour[above]:  # the vein that enters from behind
+        vein = dent + front_of(down_a) * 4
+        canvas.blob(vein, [0.9, 4.0], FIBRE if rng.random() < 0.5 else CSF, (CORD_MAP,), angle=0.1)
+
+
+def _disc(rng, canvas, spine, index, back, front):
+    """Draw a disc that is ``back`` and ``front`` mm high on either side of its middle plane."""
+    state, tip, down, deep = spine.state, spine.tips[index], spine.tangent[index], spine.depth[index]
+    ahead, half, edge = front_of(down), 0.5 * (back + front), tip - front_of(down) * state.bulge[index]
+    # Thicker in the middle than at the rims, and in front of a lordosis.
+    outline = rounded(
+        [
+            edge - down * back * 0.75,
+            tip + ahead * deep * 0.5 - down * half * 1.1,
+            tip + ahead * deep - down * front * 0.95,
+            tip + ahead * deep + down * front * 0.95,
+            tip + ahead * deep * 0.5 + down * half * 1.1,
+            edge + down * back * 0.75,
         ]
-        outline = rounded(outline)
-        canvas.fill(outline, FIBRE, (0, 1, 2))
-        middle = tips[level] + front * deep * 0.48
-        # Of the sacrum's discs a spot in the middle or behind is left.
-        left = 0.8 if level < 26 else rng.uniform(0.6 if large and level == 26 else 0.2, 0.85)
-        middle = middle - front * deep * rng.uniform(-0.1, 0.3) * (0.8 - left)
-        core = middle + (np.array(outline) - middle) * np.array([left])
-        canvas.fill(core, WORN if worn[level] else NUCLEUS, (0, 1, 2))
-    # People who label scans put a disc's point on the disc itself, in front of the dark line of its ligament.
-    draw_findings(rng, canvas, tips, tangent, height, depth)
-    return tips[: SACRAL + 1] + TIP_MM * np.array([front_of(down) for down in tangent[: SACRAL + 1]])
+    )
+    canvas.fill(outline, FIBRE, SPINE_MAPS)
+    middle = tip + ahead * deep * 0.48
+    # Of the sacrum's discs a spot in the middle or behind is left.
+    mobile, remnant = index <= spine.lowest, index == spine.lowest + 1
+    left = 0.8 if mobile else rng.uniform(max(spine.remnant, 0.2) if remnant else 0.2, 0.95)
+    middle = middle - ahead * deep * rng.uniform(-0.1, 0.3) * max(0.8 - left, 0)
+    canvas.fill(middle + (outline - middle) * left, WORN if state.worn[index] else NUCLEUS, SPINE_MAPS)
+    if state.vacuum[index]:  # gas, as dark as bone
+        canvas.fill(middle + (outline - middle) * [rng.uniform(0.4, 0.7)], AIR, SPINE_MAPS)
+
+
+def _bridge(rng, canvas, spine, index):
+    """Fill a fused disc with bone, as narrow as a waist; a thin line of it is left as a rule."""
+    tip, down, deep = spine.tips[index], spine.tangent[index], spine.depth[index]
+    ahead, reach = front_of(down), 0.5 * spine.height[index] + 2.5
+    sides = np.array([[-1, 0.08], [-1, 0.94], [0, 0.86], [1, 0.94], [1, 0.08], [0, 0.12]])
+    canvas.fill(tip + sides[:, :1] * reach * down + sides[:, 1:] * deep * ahead, MARROW, SPINE_MAPS)
+    if rng.random() < 0.6:
+        first, last = rng.uniform(0.05, 0.5), rng.uniform(0.6, 0.95)
+        line = tip + ahead * deep * np.array([[first], [last]])
+        thick = down * rng.uniform(0.3, 1.0)
+        canvas.ribbon(line - thick, line + thick, rng.choice([FIBRE, WORN]), SPINE_MAPS)
+
+
+def _spurs(rng, canvas, spine, index):
+    """Draw bony spurs at the front of both end plates of a worn disc, and small ones at the back."""
+    long, down, deep = spine.state.spur[index], spine.tangent[index], spine.depth[index]
+    if long < 1.5:
+        return
+    ahead, reach = front_of(down), 0.5 * spine.height[index]
+    for side in (-1, 1):
+        edge = spine.tips[index] + ahead * deep * 0.9 + side * down * reach
+        beak = rng.uniform(0.6, 1) * (long + 0.1 * deep) * ahead - side * down * reach * rng.uniform(0, 0.8)
+        corners = np.array([edge, edge + beak, edge + ahead * 0.1 * deep + side * down * (3 + long)])
+        canvas.fill(corners, FIBRE, SPINE_MAPS)
+        centre = corners.mean(0)
+        canvas.fill(centre + (corners - centre) * 0.75, MARROW, SPINE_MAPS)
+        behind = spine.tips[index] + side * down * (reach + 1)
+        canvas.blob(behind, [1.5, rng.uniform(0.3, 0.5) * long], FIBRE, (0, 1), np.arctan2(down[1], down[0]))
 
 
 def _dens(canvas, start, down, tangent, size):
@@ -104,8 +151,3 @@ def _dens(canvas, start, down, tangent, size):
         centre = start + 9 * size * up + front_of(down) * ahead * size
         canvas.blob(centre, size * np.array(outer), FIBRE, maps)
         canvas.blob(centre, size * np.array(inner), MARROW, maps)
-
-
-def _gape(tangent, lower):
-    """Return by how much half a disc (N,) grows to the front for each mm; negative where it grows to the back."""
-    return tangent[:, 0] * lower[:, 1] - tangent[:, 1] * lower[:, 0]

@@ -1,0 +1,1 @@
+"""The studies behind the documentation, each a command of its own."""
