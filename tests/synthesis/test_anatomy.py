@@ -65,7 +65,7 @@ def test_lordoses_lie_in_discs_and_kyphoses_in_bones(healthy):
 
 
 def tissue_beside(anatomy, index, ahead, reach=20.0):
-    """Return tissues along a line through the disc of an index, ``ahead`` mm in front of its point, and the line's rows."""
+    """Return tissues along a line through the disc of a level, ``ahead`` mm in front of its point."""
     down = anatomy.points[index + 1] - anatomy.points[index - 1]
     down /= np.linalg.norm(down)
     line = anatomy.points[index] + ahead * front_of(down) + np.arange(-reach, reach, 0.25)[:, None] * down
