@@ -1,1 +1,1 @@
-"""The studies behind the documentation, each a command of its own."""
+"""The comparisons behind the tables and choices of the documentation, each run as ``python -m studies.NAME``."""

@@ -12,7 +12,10 @@ LAYERS = (
     {"utils.synthesis", "utils.evaluation"},
     {"utils.training", "utils.report"},
 )
-PURE = ("inference/skeleton", "inference/heatmaps", "evaluation/metrics", "training/augment", "synthesis/anatomy")
+PURE = (
+    "inference/skeleton", "inference/heatmaps", "evaluation/cases", "evaluation/metrics", "evaluation/published",
+    "training/augment", "synthesis/anatomy",
+)  # fmt: skip
 
 
 def modules():

@@ -16,7 +16,9 @@ import prepare_spinegeneric
 import train
 from models import MODELS, build_model
 from utils.discs import LEVELS, SACRAL
+from utils.evaluation.scores import score
 from utils.inference.checkpoint import save_checkpoint
+from utils.report.evaluation import headline
 from utils.system.files import UserError
 from utils.training import runs, sources
 
@@ -108,7 +110,7 @@ def test_from_scans_to_labels(tree, data, tmp_path, capsys):
     assert "| fn_rate, % | 100.00 | 100.00 | +0.00 | +0.00 to +0.00 |" in capsys.readouterr().out
     with pytest.raises(UserError, match="holds no evaluation"):
         evaluate.main(["--compare", str(out), str(tmp_path)])
-    assert evaluate.headline(evaluate.score([], [21], "labelled", 1.0))[1] == ("true discs", "0")
+    assert headline(score([], [21], "labelled", 1.0))[1] == ("true discs", "0")
     assert (tmp_path / "other" / "windows.md").is_file()
     evaluate.main(["--weights", str(out), "--levels", "3-20", "--out", str(tmp_path / "other")])
     # What an earlier evaluation left is not of this one.

@@ -16,10 +16,11 @@ from utils.training.recipes import RECIPES, build_optimizer, build_scheduler
 ROOT = Path(__file__).parents[1]
 MODULES = sorted(
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-    for pattern in ("*.py", "utils/**/*.py", "models/*.py")
+    for pattern in ("*.py", "utils/**/*.py", "models/*.py", "studies/*.py")
     for path in ROOT.glob(pattern)
 )
 SCRIPTS = ("prepare_spinegeneric", "train", "evaluate", "predict", "make_phantom", "benchmark")
+STUDIES = tuple(f"studies.{name}" for name in ("folds", "few_shot", "networks", "lateral", "non_spine"))
 
 MISTAKES = {
     "prepare_spinegeneric": ["--data", "nowhere", "--out", "x"],
@@ -38,13 +39,14 @@ def test_importing_does_nothing(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize("script", (*SCRIPTS, *STUDIES))
 def test_flags_have_help_and_misspelt_ones_are_refused(script, capsys):
     parser = importlib.import_module(script).build_parser()
     assert all(action.help for action in parser._actions)
     assert not [action for action in parser._actions if action.type is bool]
+    required = [action.option_strings[0] for action in parser._actions if action.required and action.option_strings]
     with pytest.raises(SystemExit):
-        parser.parse_args([*MISTAKES[script], "--no-such-flag"])
+        parser.parse_args([*(word for flag in required for word in (flag, "x")), "--no-such-flag"])
     assert "unrecognized arguments: --no-such-flag" in capsys.readouterr().err
 
 
@@ -82,7 +84,7 @@ def test_every_length_of_a_training_has_its_schedule(steps):
         schedule.step()
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize("script", (*SCRIPTS, *STUDIES))
 def test_help_tells_defaults_that_there_are(script):
     said = " ".join(importlib.import_module(script).build_parser().format_help().split())
     assert not re.search(r"default: (None|True|False|\[\])", said) and "(default" in said
@@ -90,10 +92,11 @@ def test_help_tells_defaults_that_there_are(script):
     assert not re.search(r"default: [(\[{]", said)  # no tuples or lists of Python
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize("script", (*SCRIPTS, *STUDIES))
 def test_help_groups_all_flags_and_ends_with_an_example_that_parses(script):
     parser = importlib.import_module(script).build_parser()
     assert [action.dest for action in parser._optionals._group_actions] == ["help"]
     line = parser.format_help().splitlines()[-1]
-    assert line.startswith(f"  python {script}.py ")
-    parser.parse_args(shlex.split(line)[2:])
+    start = f"  python -m {script} " if script in STUDIES else f"  python {script}.py "
+    assert line.startswith(start)
+    parser.parse_args(shlex.split(line.removeprefix(start)))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import sync_playwright
 
-from utils.evaluation.metrics import Case, compare
+from utils.evaluation.cases import Case, compare
 from utils.inference.labeller import Prediction
 from utils.report.report import Report
 from utils.scans.bids import read_names

@@ -3,16 +3,15 @@
 import numpy as np
 import pytest
 
+from utils.evaluation.cases import Case, compare
 from utils.evaluation.metrics import (
-    Case,
-    compare,
     confusion,
     id_verse,
     identified_and_distance,
     labelled_scores,
-    published_scores,
     shifted_scans,
 )
+from utils.evaluation.published import published_scores
 from utils.evaluation.tables import labelled_table
 
 LEVELS = [21, 22, 23, 24, 25]

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from utils.discs import LEVELS
-from utils.evaluation.metrics import Case, Disc, compare
+from utils.evaluation.cases import Case, Disc, compare
 from utils.inference.labeller import Prediction
 from utils.report.charts import confusion_matrix, curves, error_by_level, reliability_diagram
 from utils.report.figures import (

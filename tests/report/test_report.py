@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from utils.evaluation.metrics import Case, compare
+from utils.evaluation.cases import Case, compare
 from utils.inference.labeller import Prediction
 from utils.report.flags import flags_of
-from utils.report.report import PARTS, Report
+from utils.report.report import PARTS, Report, files_of
 
 TEXTS = {
     "place": "../sub-1", "name": "</script><b>sub-1", "subject": "sub-1", "contrast": "T2w", "source": "here",
@@ -126,17 +126,16 @@ def test_what_others_write_to_the_folder_meanwhile_stays_and_is_on_the_page(tmp_
     assert [(scan["place"], scan["reason"]) for scan in again.scans] == [("a", ""), ("b", ""), ("b", "it is gone")]
 
 
-def test_tidying_leaves_what_the_page_shows(tmp_path):
+def test_the_files_of_a_page_are_known_before_it_is_written(tmp_path):
     Image.new("RGB", (30, 20), "white").save(tmp_path / "chart.png")
-    for place, figures in (("a", [("a chart", tmp_path / "chart.png")]), ("b", [])):
-        report = Report(tmp_path)
+    report = Report(tmp_path / "out")
+    for place in ("a", "b"):
         report.add({**TEXTS, "place": place}, np.zeros((40, 30)), prediction([], []), 1.0)
-        report.write("A", [], [], figures)
-        report.tidy()
-        scan = report.scans[0]
-        kept = {path.name for path in (tmp_path / "report_files").iterdir()}
-        shown = {scan["image"], scan["heat"], *(f"report_files/{path.name}" for _, path in figures)}
-        assert kept == {path.split("/")[1] for path in shown} | {*PARTS, scan["image"].split("/")[1][:-4] + ".json"}
+    report.write("A", [], [], [("a chart", tmp_path / "chart.png")])
+    written = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*")}
+    known = set(files_of(["a", "b"], ["chart.png"]))
+    # The network of this prediction has no attention.
+    assert written <= known and {name[-14:] for name in known - written} == {"_attention.png"}
 
 
 def test_figures_come_with_their_size_and_their_ground(tmp_path):

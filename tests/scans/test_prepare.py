@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import prepare_spinegeneric
-from utils.evaluation.metrics import Case, compare
+from utils.evaluation.cases import Case, compare
 from utils.inference.labeller import Prediction
 from utils.scans.bids import find_scans
 from utils.scans.sample import UNKNOWN, load_split

@@ -17,6 +17,7 @@ from test_prepare import DISCS, add_scan, prepare
 import evaluate
 import predict
 from models import build_model
+from utils.evaluation.scores import groups_of
 from utils.inference.checkpoint import FORMAT, load_checkpoint, save_checkpoint
 from utils.scans.bids import find_scans, participants
 from utils.scans.sample import load_sample, load_split, load_summary
@@ -116,7 +117,7 @@ def test_a_broken_table_of_participants(content, warned, tmp_path, capsys):
     assert ("warning" in capsys.readouterr().err) == warned
     rows, _ = prepare(tmp_path / "tree", tmp_path / "out")
     assert len(rows) == 1 and (rows[0]["source"] == "X") == (b"\tX" in content)
-    groups = evaluate.groups_of(tmp_path / "out", load_split(tmp_path / "out", rows[0]["split"]), "contrast")
+    groups = groups_of(tmp_path / "out", load_split(tmp_path / "out", rows[0]["split"]), "contrast")
     assert groups == {"sub-1_T2w": "T2w"}
 
 

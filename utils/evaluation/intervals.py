@@ -20,7 +20,7 @@ def subject_sums(discs, subjects):
     Parameters
     ----------
     discs : iterable of (subject, outcome, error in mm)
-        One a true or predicted disc, with the outcomes of `utils.evaluation.metrics.compare`.
+        One a true or predicted disc, with the outcomes of `utils.evaluation.cases.compare`.
     subjects : list of str
 
     Returns

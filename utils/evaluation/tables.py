@@ -16,12 +16,12 @@ DISC_COLUMNS = (
 
 def markdown(head, rows):
     """Return a table as Markdown."""
-    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
-    return "\n".join(lines + ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows])
+    lines = ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in (head, *rows)]
+    return "\n".join([lines[0], "|---" * len(head) + "|", *lines[1:]])
 
 
 def share(part, whole):
-    """Format a share in per cent with its numerator and denominator."""
+    """Format a share in percent with its numerator and denominator."""
     return f"{100 * part / whole:.1f} ({part}/{whole})" if whole else "-"
 
 
@@ -47,14 +47,23 @@ def labelled_table(groups):
 
 
 def published_table(groups):
-    """Return the table of scores by the published protocol, as of `metrics.published_scores`, by group."""
-    head = ["", "scans", "discs", "DTT mean (SD), mm", "median", "95th", "FN %", "FP %", "FN, FP % without the leak"]
+    """Return the table of scores by the published protocol.
+
+    Parameters
+    ----------
+    groups : dict
+        Label of a row to the scores of `utils.evaluation.scores.score`.
+    """
+    head = ["", "scans", "discs", "DTT mean (SD), mm", "median", "95th", "FN %", "FP %"]
+    head += ["FN, FP % without the leak", "FN, FP % of all predictions"]
     rows = []
     for label, s in groups.items():
-        fair = s["without_leak"]
+        fair = [
+            f"{number(100 * part['fn_rate'], 1)}, {number(100 * part['fp_rate'], 1)}"
+            for part in (s["without_leak"], s["all_predictions"])
+        ]
         rows.append([
-            *_distance_cells(label, s), share(s["n_missed"], s["n_true"]), share(s["n_false"], s["n_true"]),
-            f"{number(100 * fair['fn_rate'], 1)}, {number(100 * fair['fp_rate'], 1)}",
+            *_distance_cells(label, s), share(s["n_missed"], s["n_true"]), share(s["n_false"], s["n_true"]), *fair,
         ])  # fmt: skip
     return markdown(head, rows)
 
@@ -70,7 +79,7 @@ def windows_table(found):
     Parameters
     ----------
     found : dict
-        (place, discs a window) to the rows of `utils.evaluation.metrics.compare`.
+        (place, discs a window) to the rows of `utils.evaluation.cases.compare`.
     """
     head = ["window", "discs", "scans", "identified %", "FP %", "confidence where right", "where wrong"]
     table = []

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from utils.discs import LAST
+from utils.evaluation.cases import Case, compare
 from utils.scans.sample import OUTSIDE, PRESENT, UNKNOWN, likely_points
 
 PLACES = ("cervical", "thoracic", "lumbar")
@@ -70,6 +71,33 @@ def cut(sample, levels):
         sample, image=sample.image[top:bottom], slabs=sample.slabs[:, top:bottom], levels=sample.levels[kept],
         points=sample.points[kept] - [top, 0], across=sample.across[kept], states=states,
     )  # fmt: skip
+
+
+def label_windows(labeller, samples, counts, levels):
+    """Label scans cut to a few discs.
+
+    Parameters
+    ----------
+    labeller : utils.inference.labeller.Labeller
+    samples : list of utils.scans.sample.Sample
+    counts : list of int
+        Discs in a window.
+    levels : list of int
+        Discs that are scored.
+
+    Returns
+    -------
+    dict
+        (place, count) to the rows of `utils.evaluation.cases.compare`, where there is such a window.
+    """
+    found = {}
+    for place in PLACES:
+        for count in counts:
+            cuts = windows_of(samples, count, place)
+            cases = [Case.of(sample, labeller.label(sample.slabs, sample.offsets)) for sample in cuts]
+            if cases:
+                found[place, count] = [row for case in cases for row in compare(case, levels)]
+    return found
 
 
 def windows_of(samples, count, place):

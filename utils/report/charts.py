@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from utils.discs import name, region
-from utils.evaluation.metrics import NEAR_MM
+from utils.evaluation.cases import NEAR_MM
 from utils.inference.confidence import reliability
 from utils.report.figures import save
 from utils.report.markers import COLOURS, colour

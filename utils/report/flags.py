@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from utils.evaluation.metrics import NEAR_MM
+from utils.evaluation.cases import NEAR_MM
 
 LOW = 0.5  # a confidence below it is flagged
 LOW_MEDIAN = 0.8  # and a scan whose median confidence is below this, as of most that are rotated or flipped
@@ -27,7 +27,7 @@ def flags_of(prediction, rows=(), remarks=()):
     Parameters
     ----------
     prediction : utils.inference.labeller.Prediction
-    rows : list of utils.evaluation.metrics.Disc
+    rows : list of utils.evaluation.cases.Disc
         What became of each disc, where the truth is known.
     remarks : sequence of str
         Flags that are known already; a shifted chain is not flagged a second time for being far off.

@@ -34,23 +34,19 @@ class Report:
     Parameters
     ----------
     folder : path-like
-        Where the page will lie. What earlier runs wrote there, and what others write meanwhile, stays until `tidy`.
+        Where the page will lie. What earlier runs wrote there, and what others write meanwhile, stays.
     """
 
     def __init__(self, folder):
-        self.folder, self.scans, self.figures = Path(folder), [], []
-
-    def _stem(self, scan):
-        """Return the path of a scan's files without their endings: names of files are not trusted to be paths."""
-        return f"{FILES}/{short_digest(scan['place'])}"
+        self.folder, self.scans = Path(folder), []
 
     def forget(self, scan):
         """Remove what an earlier run wrote of a scan."""
-        (self.folder / f"{self._stem(scan)}.json").unlink(missing_ok=True)
+        (self.folder / f"{_stem(scan['place'])}.json").unlink(missing_ok=True)
 
     def holds(self, scan):
         """Return whether an earlier run, or another process, wrote a scan to the end."""
-        return read_entry(self.folder / f"{self._stem(scan)}.json") is not None
+        return read_entry(self.folder / f"{_stem(scan['place'])}.json") is not None
 
     def written(self):
         """Return the paths of all entries that the folder holds, with the time at which each was written."""
@@ -77,16 +73,16 @@ class Report:
         prediction : utils.inference.labeller.Prediction
         spacing : float
             Of a pixel in mm.
-        case : utils.evaluation.metrics.Case, optional
+        case : utils.evaluation.cases.Case, optional
             With the truth, where it is known.
-        rows : list of utils.evaluation.metrics.Disc
+        rows : list of utils.evaluation.cases.Disc
             What became of each disc, where the truth is known.
         remarks : sequence of str
             Flags of the scan itself.
         slabs : utils.report.entries.Slabs, optional
             Where they are given, the labels can be edited on the page.
         """
-        stem = self._stem(scan)
+        stem = _stem(scan["place"])
         height, width = image.shape
         entry = {
             **scan, "key": key_of(scan), "image": self._picture(f"{stem}.jpg", _grey(image), quality=82),
@@ -158,7 +154,6 @@ class Report:
             They are copied beside the page.
         """
         shown = [self._figure(caption, Path(path)) for caption, path in figures]
-        self.figures = [figure["path"] for figure in shown]
         for part in PARTS:
             save_text(self.folder / FILES / part, (TEMPLATES / part).read_text(encoding="utf-8"))
         data = {
@@ -169,16 +164,6 @@ class Report:
         text = json.dumps(data, allow_nan=False).replace("<", "\\u003c")
         page = Template((TEMPLATES / "report.html").read_text(encoding="utf-8"))
         save_text(self.folder / "report.html", page.substitute(title=html.escape(title), data=text))
-
-    def tidy(self):
-        """Remove what the folder holds beside the page that was written: scans and figures of earlier ones."""
-        used = {*self.figures, *(f"{FILES}/{part}" for part in PARTS)}
-        for scan in self.scans:
-            used |= {scan[part] for part in ("image", "heat", "attention")} | {f"{self._stem(scan)}.json"}
-            used |= {slab["image"] for slab in scan["slabs"] or ()}
-        for path in (self.folder / FILES).iterdir():
-            if f"{FILES}/{path.name}" not in used:
-                path.unlink()
 
     def _slabs(self, stem, slabs, shown, picture):
         """Write the slabs beside the one shown, whose picture is there already; returns picture and offset of each."""
@@ -210,6 +195,26 @@ class Report:
         Image.fromarray(colours).quantize(64, Image.Quantize.FASTOCTREE).save(buffer, "PNG", optimize=True)
         save_bytes(self.folder / name, buffer.getvalue())
         return name
+
+
+def files_of(places, figures=()):
+    """Return the names of all files that a page may have whose labels cannot be edited, relative to its folder.
+
+    Parameters
+    ----------
+    places : iterable of str
+        Of its scans.
+    figures : iterable of str
+        File names of its figures.
+    """
+    endings = (".json", ".jpg", "_heat.png", "_attention.png")
+    own = [f"{_stem(place)}{ending}" for place in places for ending in endings]
+    return ["report.html", *(f"{FILES}/{name}" for name in (*PARTS, *figures)), *own]
+
+
+def _stem(place):
+    """Return the path of a scan's files without their endings: names of files are not trusted to be paths."""
+    return f"{FILES}/{short_digest(place)}"
 
 
 def _grey(image):

@@ -3,7 +3,8 @@
 import numpy as np
 import torch
 
-from utils.evaluation.metrics import Case, compare, identified_and_distance
+from utils.evaluation.cases import Case, compare
+from utils.evaluation.metrics import identified_and_distance
 from utils.inference.confidence import Calibration, fit
 from utils.inference.labeller import forward
 from utils.inference.level_confidence import LevelCalibration, fit_levels

@@ -1,0 +1,86 @@
+"""Few-shot training: what a few labelled scans bring, from the shipped weights and from scratch.
+
+Trains on the first subjects of a split, in a fixed random order, and prints the scores of each number of
+subjects and the differences between both starts.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from prepare_spinegeneric import read_split_file
+from studies.trainings import add_training_flags, labelled, prepared, trained
+from utils.discs import LEVELS, parse_levels
+from utils.evaluation.cases import compare
+from utils.evaluation.intervals import differences
+from utils.evaluation.scores import score
+from utils.evaluation.tables import comparison_table, labelled_table
+from utils.inference.checkpoint import SHIPPED
+from utils.inference.labeller import load_labeller
+from utils.system.files import run, save_json, save_text
+from utils.system.flags import new_parser
+
+
+def build_parser():
+    """Return the parser of the command line."""
+    example = "python -m studies.few_shot --data TREE --split-file split.json --levels 21-25 --out output/few_shot"
+    parser = new_parser(__doc__, example, "python -m studies.few_shot")
+    data = parser.add_argument_group("input")
+    data.add_argument("--data", type=Path, required=True, help="a tree laid out like spine-generic")
+    data.add_argument("--split-file", type=Path, required=True, help="its split, by subject")
+    data.add_argument("--sizes", type=int, nargs="+", default=[5, 10, 29], help="subjects to train on")
+    scores = parser.add_argument_group("scores")
+    scores.add_argument("--levels", type=parse_levels, default=LEVELS, help="discs to score")
+    add_training_flags(parser)
+    return parser
+
+
+def starts_of(levels):
+    """Return {start: (its flags of train.py, levels to train on)}.
+
+    Both networks have the same shape. From scratch is trained longer, at the default rate, and only on the
+    levels that are scored: the heatmaps of levels that no scan shows would be left to chance.
+    """
+    shape = load_labeller(SHIPPED).checkpoint["model"]
+    same = [flag for key in ("stacks", "features") for flag in (f"--{key}", str(shape[key]))]
+    return {
+        "scratch": ([*same, "--epochs", "30"], levels),
+        "shipped weights": (["--init", "--epochs", "10", "--lr", "1e-4"], LEVELS),
+    }
+
+
+def main(argv=None):
+    """Train and compare, as the flags say."""
+    args = build_parser().parse_args(argv)
+    read_split_file(args.split_file)  # refuses what is not a split
+    split = json.loads(args.split_file.read_text(encoding="utf-8"))
+    order = np.random.default_rng(0).permutation(split["train"]).tolist()
+    starts = starts_of(args.levels)
+    scores, discs = {}, {}
+    for size in args.sizes:
+        file = args.out / f"split{size}.json"
+        save_json(file, {**split, "train": order[:size]})
+        for start, (flags, levels) in starts.items():
+            out = args.out / f"{start.split()[0]}{size}"
+            data = prepared(args.data, out.with_name(f"{out.name}_data"), file, levels)
+            labeller = trained(data, out, [*flags, *args.flags])
+            cases = labelled(labeller, data)
+            label = label_of(size, start)
+            scores[label] = score(cases, list(args.levels), "labelled", labeller.resolution)
+            rows = [row for case in cases for row in compare(case, args.levels)]
+            discs[label] = [(row.case.subject, row.outcome, row.error) for row in rows]
+    save_text(args.out / "table.md", f"{labelled_table(scores)}\n")
+    print(labelled_table(scores))
+    for size in args.sizes:
+        labels = [label_of(size, start) for start in starts]
+        print(comparison_table(*labels, differences(*(discs[label] for label in labels))))
+
+
+def label_of(size, start):
+    """Return the label of a row."""
+    return f"{size} subjects, from {start}"
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,91 @@
+"""Cross-validation over subjects: train once per fold on the other folds, so that every disc is scored once.
+
+Prints one table over all folds, and writes it to --out with the table of discs.
+"""
+
+import json
+from pathlib import Path
+
+from studies.trainings import add_training_flags, labelled, prepared, trained
+from utils.discs import LEVELS, parse_levels
+from utils.evaluation.cases import compare
+from utils.evaluation.scores import groups_of, score, scores_by
+from utils.evaluation.tables import disc_rows, interval_line, labelled_table
+from utils.scans.sample import load_split
+from utils.system.files import UserError, run, save_json, save_table, save_text
+from utils.system.flags import new_parser
+
+VALIDATION = 3  # subjects
+
+
+def build_parser():
+    """Return the parser of the command line."""
+    example = "python -m studies.folds --data TREE --folds folds.json --out output/folds -- --init --epochs 10"
+    parser = new_parser(__doc__, example, "python -m studies.folds")
+    data = parser.add_argument_group("input")
+    data.add_argument("--data", type=Path, required=True, help="a tree laid out like spine-generic")
+    data.add_argument("--folds", type=Path, required=True, help="JSON file: a list of lists of subjects")
+    data.add_argument("--learn", type=parse_levels, metavar="LEVELS", help="discs to train on (default: all)")
+    scores = parser.add_argument_group("scores")
+    scores.add_argument("--levels", type=parse_levels, default=LEVELS, help="discs to score")
+    scores.add_argument("--by", default="contrast", metavar="COLUMN", help="group scans by this column")
+    add_training_flags(parser)
+    return parser
+
+
+def read_folds(path):
+    """Return the folds, a list of lists of subjects.
+
+    Raises
+    ------
+    UserError
+        If the file does not hold at least two of them.
+    """
+    try:
+        folds = json.loads(path.read_text(encoding="utf-8"))
+        lists = isinstance(folds, list) and all(isinstance(fold, list) and fold for fold in folds)
+        if not lists or len(folds) < 2:
+            raise ValueError
+    except (OSError, ValueError, RecursionError):
+        raise UserError(
+            f'{path} holds no folds: write JSON with two or more lists of subjects, like [["sub-01"], ["sub-02"]]'
+        ) from None
+    return folds
+
+
+def split_of(folds, index):
+    """Return the split in which a fold is the test set.
+
+    The last three subjects of the next fold choose the epoch and calibrate the confidence; all others are
+    trained on.
+    """
+    test, val = folds[index], folds[(index + 1) % len(folds)][-VALIDATION:]
+    return {"train": [s for fold in folds for s in fold if s not in [*test, *val]], "val": val, "test": test}
+
+
+def main(argv=None):
+    """Cross-validate, as the flags say."""
+    args = build_parser().parse_args(argv)
+    folds = read_folds(args.folds)
+    cases, groups = [], {}
+    for index in range(len(folds)):
+        split = args.out / f"split{index}.json"
+        save_json(split, split_of(folds, index))
+        data = prepared(args.data, args.out / f"data{index}", split, args.learn)
+        labeller = trained(data, args.out / f"fold{index}", args.flags)
+        groups.update(groups_of(data, load_split(data, "test"), args.by))
+        cases += labelled(labeller, data)
+    levels, how = list(args.levels), ("labelled", labeller.resolution)
+    scores = scores_by(cases, lambda case: groups[case.name], levels, *how)
+    scores["all"] = score(cases, levels, *how)
+    scores["all, every labelled level"] = score(cases, list(LEVELS), *how)
+    table = labelled_table(scores)
+    save_table(args.out / "discs.csv", disc_rows([row for case in cases for row in compare(case, levels)]))
+    save_text(args.out / "table.md", f"{table}\n")
+    save_json(args.out / "metrics.json", scores)
+    print(table)
+    print(interval_line(scores["all"]))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,88 @@
+"""Errors in space, left-right included, on synthetic subjects with scoliosis, off the centre of the volume."""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+from nibabel.affines import apply_affine
+
+from utils.evaluation.cases import NEAR_MM
+from utils.evaluation.statistics import mean, sd
+from utils.evaluation.tables import share
+from utils.inference.labeller import load_labeller
+from utils.scans.nifti import Scan
+from utils.scans.sagittal import slabs_of
+from utils.synthesis.anatomy import generate_anatomy
+from utils.synthesis.canvas import PIXEL_MM
+from utils.synthesis.volumes import choose_field_of_view, generate_volume
+from utils.system.files import UserError, run
+from utils.system.flags import new_parser
+from utils.system.numbers import number
+
+CURVED_MM = 12  # left-right, from end to end of the spine
+OFF_CENTRE_MM = 15
+VOXEL_MM = {"T1w": 1.0, "T2w": 0.8}
+
+
+def build_parser():
+    """Return the parser of the command line."""
+    example = "python -m studies.lateral --weights weights/spine.pt --subjects 12"
+    parser = new_parser(__doc__, example, "python -m studies.lateral")
+    data = parser.add_argument_group("input")
+    data.add_argument("--weights", type=Path, required=True, help="a run's folder, or a checkpoint file")
+    data.add_argument("--subjects", type=int, default=20, help="synthetic subjects, with two scans each")
+    return parser
+
+
+def curved_subjects():
+    """Yield (random generator, anatomy) of synthetic subjects with a scoliosis, without end."""
+    for seed in itertools.count():
+        rng = np.random.default_rng([9, seed])
+        anatomy = generate_anatomy(rng)
+        curve = np.interp(anatomy.points[2:, 0], np.arange(len(anatomy.shift)) * PIXEL_MM, anatomy.shift)
+        if np.ptp(curve) >= CURVED_MM:
+            yield rng, anatomy
+
+
+def errors_of(labeller, volume):
+    """Label a volume; returns the errors in space of the levels that were found, in mm, and the number of true discs.
+
+    A curved spine may leave the volume: what is not in it cannot be found.
+    """
+    scan = Scan(Path("phantom"), volume.data, volume.affine)
+    slabs, offsets, plane = slabs_of(scan, labeller.resolution)
+    found = labeller.label(slabs, offsets)
+    world = dict(zip(found.levels, plane.to_world(found.points, found.across), strict=True))
+    inside = [0 < voxel[0] < volume.data.shape[0] - 1 for voxel in volume.voxels]
+    true = {level: voxel for level, voxel, ok in zip(volume.levels, volume.voxels, inside, strict=True) if ok}
+    errors = [
+        np.linalg.norm(world[level] - apply_affine(volume.affine, voxel))
+        for level, voxel in true.items()
+        if level in world
+    ]
+    return errors, len(true)
+
+
+def main(argv=None):
+    """Score, as the flags say."""
+    args = build_parser().parse_args(argv)
+    if args.subjects < 1:
+        raise UserError(f"--subjects {args.subjects}: give 1 or more")
+    labeller, errors, n_true = load_labeller(args.weights), [], 0
+    for rng, anatomy in itertools.islice(curved_subjects(), args.subjects):
+        for contrast, voxel in VOXEL_MM.items():
+            field = choose_field_of_view(rng, anatomy)
+            beside = rng.choice([-OFF_CENTRE_MM, OFF_CENTRE_MM])
+            volume = generate_volume(rng, anatomy, contrast, field, [voxel] * 3, rng.uniform(-5, 5, 3), beside)
+            own, count = errors_of(labeller, volume)
+            errors, n_true = errors + own, n_true + count
+    near = [error for error in errors if error <= NEAR_MM]
+    print(
+        f"found within {NEAR_MM:.0f} mm in space: {share(len(near), n_true)} %; "
+        f"of those {number(mean(near))} ({number(sd(near))}) mm"
+    )
+    print(f"of all found at their own level: {number(mean(errors))} ({number(sd(errors))}) mm, N={len(errors)}")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,80 @@
+"""Non-spine images: how many discs are found, and with what confidence, where there is no spine as it should be.
+
+Scans of the train and val splits upside down, mirrored, cut axially, replaced by noise or blank, beside the
+scans as they are.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from skimage.transform import resize
+
+from prepare_spinegeneric import read_split_file
+from utils.evaluation.tables import markdown, share
+from utils.inference.checkpoint import SHIPPED
+from utils.inference.labeller import load_labeller
+from utils.scans.bids import find_scans
+from utils.scans.nifti import read_scan
+from utils.scans.sagittal import normalise, slabs_of
+from utils.system.files import UserError, run
+from utils.system.flags import new_parser
+from utils.system.numbers import number
+
+CONFIDENT = 0.9
+
+
+def build_parser():
+    """Return the parser of the command line."""
+    example = "python -m studies.non_spine --data TREE --split-file split.json"
+    parser = new_parser(__doc__, example, "python -m studies.non_spine")
+    data = parser.add_argument_group("input")
+    data.add_argument("--data", type=Path, required=True, help="a tree laid out like spine-generic")
+    data.add_argument("--split-file", type=Path, required=True, help="its split; scans of train and val are taken")
+    data.add_argument("--weights", type=Path, help="a run's folder, or a checkpoint file (default: those shipped)")
+    return parser
+
+
+def axial(scan, count):
+    """Return axial slices (count, H, W) of a scan, in 0..1, with pixels of a millimetre."""
+    across, along, _ = np.linalg.norm(scan.affine[:3, :3], axis=0)
+    places = np.linspace(0.3, 0.7, count) * (scan.data.shape[2] - 1)
+    size = [max(64, round(length * mm)) for length, mm in zip(scan.data.shape[:2], (across, along), strict=True)]
+    return np.stack([normalise(resize(scan.data[:, :, int(place)].astype(float), size)) for place in places])
+
+
+def images_of(scan, slabs, rng):
+    """Return {kind: images (S, H, W)} made of a scan and its slabs."""
+    return {
+        "as it is": slabs, "upside down": slabs[:, ::-1], "mirrored front to back": slabs[:, :, ::-1],
+        "axial": axial(scan, len(slabs)), "noise": rng.rayleigh(0.2, slabs.shape), "blank": np.zeros_like(slabs),
+    }  # fmt: skip
+
+
+def row_of(kind, predictions):
+    """Return the row of the table of a kind of images."""
+    n, confidence = len(predictions), np.concatenate([one.confidence for one in predictions])
+    empty = sum(len(one.levels) == 0 for one in predictions)
+    highest = number(confidence.max()) if len(confidence) else "-"
+    confident = share((confidence >= CONFIDENT).sum(), len(confidence))
+    return [kind, n, share(empty, n), f"{len(confidence) / n:.1f}", confident, highest]
+
+
+def main(argv=None):
+    """Label and count, as the flags say."""
+    args = build_parser().parse_args(argv)
+    split_of = read_split_file(args.split_file)
+    files = [f for f in find_scans(args.data, ["T1w", "T2w"]) if split_of.get(f.subject) in ("train", "val")]
+    if not files:
+        raise UserError(f"{args.data} has no scan of the train and val subjects of {args.split_file}")
+    labeller, rng, found = load_labeller(args.weights or SHIPPED), np.random.default_rng(0), {}
+    for file in files:
+        scan = read_scan(file.image)
+        slabs, offsets, _ = slabs_of(scan, labeller.resolution)
+        for kind, images in images_of(scan, slabs, rng).items():
+            found.setdefault(kind, []).append(labeller.label(np.ascontiguousarray(images, np.float32), offsets))
+    head = ["images", "N", "without any disc, %", "discs per scan", f"confidence {CONFIDENT} or more, %"]
+    print(markdown([*head, "highest confidence"], [row_of(kind, predictions) for kind, predictions in found.items()]))
+
+
+if __name__ == "__main__":
+    run(main)

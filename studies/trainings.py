@@ -1,0 +1,54 @@
+"""What several comparisons share: data that is prepared once, runs that are trained once, and their test scans.
+
+What lies in the output folder already is not made again.
+"""
+
+import sys
+from pathlib import Path
+
+import prepare_spinegeneric
+import train
+from utils.evaluation.cases import Case
+from utils.inference.labeller import load_labeller
+from utils.scans.sample import load_split
+from utils.training.runs import holds_run
+
+
+def add_training_flags(parser):
+    """Add the flags of a comparison that trains, as a group."""
+    group = parser.add_argument_group("trainings")
+    group.add_argument("--out", type=Path, required=True, help="folder of the prepared data and of the trainings")
+    group.add_argument("flags", nargs="*", default=[], metavar="FLAG", help="flags for train.py, after --")
+
+
+def prepared(tree, out, split_file, levels=None):
+    """Prepare a tree by a split file, unless that is done; returns ``out``."""
+    if not (out / "summary.json").exists():
+        flags = ["--data", str(tree), "--out", str(out), "--split-file", str(split_file)]
+        prepare_spinegeneric.main(flags + (["--levels", ",".join(map(str, levels))] if levels else []))
+    return out
+
+
+def trained(data, out, flags):
+    """Train a run, resume one that was interrupted, or leave one that is done; returns its labeller."""
+    if holds_run(out):
+        flags = [*without_init(flags), "--resume"]
+    if not (out / "convergence.gif").exists():
+        status = train.main(["--data", str(data), "--out", str(out), *flags])
+        if status:  # it was stopped: the next call resumes it
+            sys.exit(status)
+    return load_labeller(out)
+
+
+def without_init(flags):
+    """Return flags of train.py without ``--init`` and its value: a run that is resumed has its weights already."""
+    if "--init" not in flags:
+        return flags
+    at = flags.index("--init")
+    has_value = flags[at + 1 : at + 2] and not flags[at + 1].startswith("--")
+    return flags[:at] + flags[at + 1 + bool(has_value) :]
+
+
+def labelled(labeller, data):
+    """Label the test split of prepared data; returns its cases."""
+    return [Case.of(sample, labeller.label(sample.slabs, sample.offsets)) for sample in load_split(data, "test")]
