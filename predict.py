@@ -8,6 +8,7 @@ import json
 import sys
 from pathlib import Path
 
+from utils.discs import FIRST, LAST
 from utils.inference.checkpoint import SHIPPED
 from utils.inference.labeller import load_labeller
 from utils.report.entries import Slabs
@@ -40,6 +41,11 @@ def build_parser():
     scans.add_argument("--max-voxels", type=int, default=MAX_VOXELS, help="larger scans are refused unread")
     network = parser.add_argument_group("network")
     network.add_argument("--weights", type=Path, help="a run's folder, or a checkpoint file (default: those shipped)")
+    network.add_argument(
+        "--first-level", type=int, choices=range(FIRST, LAST + 1), metavar="LEVEL",
+        help="level of the first channel of a checkpoint of the released code (as a rule 2) or its successor (1), "
+        "where the file leaves it open",
+    )  # fmt: skip
     network.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU where there is one)")
     output = parser.add_argument_group("output")
     output.add_argument("--out", type=Path, default=Path("output/predictions"), help="folder of the labels")
@@ -178,7 +184,7 @@ class Labelling:
 def main(argv=None):
     """Label scans, as the flags say; a scan that fails is listed, and the others go on."""
     args = build_parser().parse_args(argv)
-    labeller = load_labeller(args.weights or SHIPPED, ranks.join(args.device))
+    labeller = load_labeller(args.weights or SHIPPED, ranks.join(args.device), args.first_level)
     keep_memory()
     asked, first = list_jobs(args), ranks.rank() == 0
     if first:

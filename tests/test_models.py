@@ -62,7 +62,7 @@ def test_parity_with_the_published_network_through_a_released_checkpoint(name, p
 
 def test_a_released_checkpoint_labels_slices(tmp_path):
     network = build_model("hourglass_attention", 11, stacks=1, features=16, in_channels=3)
-    path = tmp_path / "released.pth"
+    path = tmp_path / "model_t1_att_1.pth"
     torch.save({"epoch": 3, "model_weights": {f"module.{k}": v for k, v in network.state_dict().items()}}, path)
     labeller = load_labeller(path, torch.device("cpu"))
     assert labeller.levels == tuple(range(2, 13))

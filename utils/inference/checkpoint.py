@@ -2,6 +2,7 @@
 
 Keys: ``format``, ``model`` (name and arguments of `build_model`), ``state_dict``, ``levels`` (level of
 each channel), ``resolution`` (mm), ``output`` ("logits" or "heatmaps"), ``prior`` (geometry of the chain),
+``view`` (how the network sees a slab, see `utils.inference.view`; in imported checkpoints alone),
 ``passes`` (passes over each scan, see `utils.inference.second_pass`), ``calibration`` (of the confidence, once the
 training is over),
 ``epoch``, ``best`` (score of the best epoch so far), ``data`` (folder it was trained on), ``samples`` (digest of
@@ -20,8 +21,7 @@ from pathlib import Path
 import torch
 
 from models import build_model
-from utils.discs import LEVELS
-from utils.inference.released import import_released
+from utils.inference.released import convention_of, import_released
 from utils.system.files import UserError, save_bytes
 
 FORMAT = 2
@@ -65,13 +65,15 @@ def digest_of(checkpoint):
     return sha.hexdigest()
 
 
-def load_checkpoint(path):
-    """Read a checkpoint, our own or one that the authors of the method released.
+def load_checkpoint(path, first_level=None):
+    """Read a checkpoint, our own or one of the released code or its successor.
 
     Parameters
     ----------
     path : path-like
         A file, or a run's folder, of which ``best.pt`` is taken.
+    first_level : int, optional
+        Level of the first channel of a checkpoint of the released code or its successor, where the file leaves it open.
 
     Returns
     -------
@@ -99,7 +101,9 @@ def load_checkpoint(path):
         )
         raise UserError(f"{file} is no checkpoint that can be read safely ({reason}): name another one") from None
     if isinstance(checkpoint, dict) and "model_weights" in checkpoint:
-        return _from_released(checkpoint, file)
+        return _from_released(checkpoint, file, first_level)
+    if first_level is not None:
+        raise UserError(f"{file} states its own levels: leave --first-level out")
     written = checkpoint.get("format") if isinstance(checkpoint, dict) else None
     if isinstance(written, int) and written != FORMAT:
         raise UserError(f"{file} was written by another version of train.py: train again with this one")
@@ -111,16 +115,15 @@ def load_checkpoint(path):
     return checkpoint
 
 
-def _from_released(state, file):
+def _from_released(state, file, first_level):
     try:
         name, arguments, weights = import_released(state)
+        view, levels = convention_of(file, arguments["levels"], first_level)
     except ValueError as error:
         raise UserError(f"{file} cannot be imported: {error}") from None
-    # The released data loader numbers discs from the top of the labels, C1-C2 (value 2) first.
-    levels = list(LEVELS[: arguments["levels"]])
     return {
         "format": FORMAT, "model": {"name": name, **arguments}, "state_dict": weights, "levels": levels,
-        "resolution": 1.0, "output": "heatmaps", "prior": None,
+        "resolution": 1.0, "output": "heatmaps", "prior": None, "view": view,
         "calibration": None, "epoch": None, "best": None, "data": None,
         "args": {}, "version": "released", "digest": digest_of(weights),
     }  # fmt: skip

@@ -9,17 +9,17 @@ import torch
 from utils.discs import SACRAL
 from utils.inference.checkpoint import build_network, load_checkpoint
 from utils.inference.confidence import Calibration
-from utils.inference.heatmaps import STRIDE, candidates, to_heatmap
+from utils.inference.heatmaps import candidates, to_heatmap
 from utils.inference.lateral import lateral_positions
 from utils.inference.level_confidence import LevelCalibration, agreement, views
 from utils.inference.prior import prior_of
 from utils.inference.second_pass import mask_to_spine
 from utils.inference.skeleton import doubt_of, search, shift_margin, strongest
 from utils.inference.transitional import other_numbering, vertebrae
+from utils.inference.view import VIEWS
 from utils.system.device import autocast, choose_device
 
 MOST_PIXELS = 2**22  # in one pass, which is more than a whole spine has: memory is bounded for every scan
-MULTIPLE = 64  # a slice is padded to a multiple of this: four levels of pooling at a quarter of the resolution
 
 
 @dataclass
@@ -94,6 +94,7 @@ class Labeller:
         self.passes = checkpoint.get("passes", checkpoint.get("looks", 1))  # "looks" in older files
         stored = checkpoint.get("level_calibration")
         self.level_calibration = LevelCalibration.from_dict(stored) if stored else None
+        self.view = VIEWS[checkpoint.get("view", "upright")]
         self.searching = True
         self.network = network
         if network is None:
@@ -143,18 +144,16 @@ class Labeller:
     @torch.inference_mode()
     def heatmaps(self, slabs):
         """Return heatmaps (S, K, ceil(H/4), ceil(W/4)) in 0..1, and attention maps (S, h, w) or None, of slabs."""
-        height, width = slabs.shape[1:]
-        padded = np.zeros((len(slabs), *[-(-size // MULTIPLE) * MULTIPLE for size in (height, width)]), np.float32)
-        padded[:, :height, :width] = slabs
-        rows, columns = -(-height // STRIDE), -(-width // STRIDE)
+        images, shape = self.view.image(slabs), slabs.shape[1:]
         values, attention = [], []
-        for batch in torch.from_numpy(padded)[:, None].split(max(1, MOST_PIXELS // padded[0].size)):
+        for batch in torch.from_numpy(images)[:, None].split(max(1, MOST_PIXELS // images[0].size)):
             with autocast(self.device, self.checkpoint["args"].get("amp", True)):
                 output = forward(self.network, batch.to(self.device))[-1].float()
             output = output.sigmoid() if self.checkpoint["output"] == "logits" else output.clamp(0, 1)
-            values.append(output[:, :, :rows, :columns].cpu().numpy())
+            values.append(self.view.back(output.cpu().numpy(), shape))
             if self.network.attention_map is not None:
-                attention.append(self.network.attention_map[:, 0, :rows, :columns].float().cpu().numpy())
+                seen = self.network.attention_map[:, 0].float().cpu().numpy()
+                attention.append(self.view.back(seen, shape))
         return np.concatenate(values), np.concatenate(attention) if attention else None
 
     def discs(self, heatmaps, offsets, shape):
@@ -213,12 +212,12 @@ def forward(network, images):
     return network(images.contiguous(memory_format=torch.channels_last))
 
 
-def load_labeller(path, device=None):
-    """Load a labeller from a run's folder or a checkpoint file, our own or a released one.
+def load_labeller(path, device=None, first_level=None):
+    """Load a labeller from a run's folder or a checkpoint file; see `load_checkpoint`.
 
     Raises
     ------
     UserError
         If there are no weights, or they cannot be read.
     """
-    return Labeller(load_checkpoint(path), path, device)
+    return Labeller(load_checkpoint(path, first_level), path, device)
