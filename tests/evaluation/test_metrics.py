@@ -79,7 +79,7 @@ def test_scans_without_anything_that_counts_are_no_scans_that_are_all_right(case
     assert scores["n_scans"] == 4 and scores["scans_all_right"] == pytest.approx(1 / 4)
 
 
-def test_a_scan_whose_names_are_one_off_is_shifted(cases):
+def test_a_scan_with_the_labels_of_other_levels_is_shifted(cases):
     assert shifted_scans(cases, [20, *LEVELS]) == ["shifted"]
 
 
@@ -91,6 +91,18 @@ def test_levels_that_are_not_scored_are_left_out(cases):
 def test_verse_share(cases):
     # good: all 5 (nearest true disc is the right one); missing: 21, 22, 24 and 25 at 12 mm; extra: both.
     assert id_verse(cases, LEVELS) == (5 + 4 + 0 + 2, 14)
+
+
+def test_verse_share_accepts_20_mm_and_compares_levels_that_are_in_both_sets():
+    assert id_verse([case("one", {21: 0.0}, {21: 20.0})], LEVELS) == (1, 1)
+    assert id_verse([case("one", {21: 0.0}, {21: 20.1})], LEVELS) == (0, 1)
+    # At 16 it is nearer to the disc at 30 than to its own at 0: a miss if 22 was predicted, too, and a hit if not.
+    assert id_verse([case("one", {21: 0.0, 22: 30.0}, {21: 16.0, 22: 30.0})], LEVELS) == (1, 2)
+    assert id_verse([case("one", {21: 0.0, 22: 30.0}, {21: 16.0})], LEVELS) == (1, 2)
+    assert id_verse([case("one", {21: 0.0, 22: 30.0}, {21: 16.0, 22: 90.0})], LEVELS) == (0, 2)
+    # Predictions of levels without a true disc do not count; levels that are not scored compete nevertheless.
+    assert id_verse([case("one", {21: 0.0}, {21: 1.0, 25: 0.0})], LEVELS) == (1, 1)
+    assert id_verse([case("one", {21: 0.0, 22: 30.0}, {21: 16.0, 22: 30.0})], [21]) == (0, 1)
 
 
 def test_published_protocol_ignores_levels(cases):

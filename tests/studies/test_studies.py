@@ -1,0 +1,91 @@
+"""The comparisons: their splits, flags, tables and mistakes; the trainings themselves are those of train.py."""
+
+import json
+
+import numpy as np
+import pytest
+
+from studies import few_shot, folds, lateral, networks, non_spine
+from studies.trainings import without_init
+from utils.inference.labeller import Prediction
+from utils.system.files import UserError
+
+
+def test_every_subject_is_tested_once_and_never_trained_on_in_its_fold():
+    subjects = [[f"s{fold}{index}" for index in range(5)] for fold in range(3)]
+    splits = [folds.split_of(subjects, index) for index in range(3)]
+    assert [split["test"] for split in splits] == subjects
+    assert splits[2]["val"] == ["s02", "s03", "s04"]  # of the first fold: the last is followed by it
+    for split in splits:
+        parts = [set(split[part]) for part in ("train", "val", "test")]
+        assert sum(map(len, parts)) == len(set.union(*parts)) == 15
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '[["a"]]', '["a", "b"]', '[["a"], []]'])
+def test_folds_that_cannot_be_used_are_an_error(content, tmp_path):
+    (tmp_path / "folds.json").write_text(content)
+    with pytest.raises(UserError, match="holds no folds: write JSON with two or more lists"):
+        folds.main(["--data", "x", "--folds", str(tmp_path / "folds.json"), "--out", str(tmp_path / "out")])
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (["--lr", "1"], ["--lr", "1"]),
+        (["--init", "--lr", "1"], ["--lr", "1"]),
+        (["--lr", "1", "--init", "w.pt", "--epochs", "2"], ["--lr", "1", "--epochs", "2"]),
+        (["--init"], []),
+    ],
+)
+def test_a_run_that_is_resumed_takes_no_weights_to_start_from(flags, expected):
+    assert without_init(flags) == expected
+
+
+def test_from_scratch_the_network_has_the_shape_of_the_shipped_one():
+    scratch, shipped = few_shot.starts_of((21, 22)).values()
+    assert scratch[0][:4:2] == ["--stacks", "--features"] and scratch[1] == (21, 22)
+    assert shipped[0][0] == "--init" and len(shipped[1]) == 24
+
+
+def test_spread_over_seeds_by_hand():
+    scores = [{"identified": share, "fp_rate": 0.25, "dtt_mean": 2.0} for share in (0.5, 0.7)]
+    assert networks.cells(scores) == ["60.0 (14.14)", "25.0", "2.00"]  # 10 percent points over the root of 1/2
+    nothing = {"identified": float("nan"), "fp_rate": float("nan"), "dtt_mean": float("nan")}
+    assert networks.cells([nothing]) == ["-", "-", "-"]
+
+
+def test_the_subjects_of_the_lateral_study_are_curved():
+    _, anatomy = next(lateral.curved_subjects())
+    assert np.ptp(anatomy.shift) >= lateral.CURVED_MM
+
+
+def predicted(confidence):
+    values = np.array(confidence, float)
+    count = len(values)
+    fields = dict.fromkeys(Prediction.__dataclass_fields__)
+    return Prediction(**{**fields, "levels": np.arange(count) + 21, "confidence": values})
+
+
+def test_a_row_of_non_spine_images_by_hand():
+    row = non_spine.row_of("noise", [predicted([]), predicted([0.95, 0.5, 0.9, 0.1])])
+    assert row == ["noise", 2, "50.0 (1/2)", "2.0", "50.0 (2/4)", "0.95"]
+    assert non_spine.row_of("blank", [predicted([])]) == ["blank", 1, "100.0 (1/1)", "0.0", "-", "-"]
+
+
+@pytest.mark.parametrize(
+    ("study", "flags", "reason"),
+    [
+        (few_shot, ["--split-file", "nowhere.json", "--out", "out"], "is no split"),
+        (networks, ["--seeds", "0", "--out", "out"], "--seeds 0: give 1 or more"),
+        (non_spine, ["--split-file", "split.json"], "has no scan of the train and val subjects"),
+    ],
+)
+def test_mistakes_are_explained(study, flags, reason, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "split.json").write_text(json.dumps({"train": ["sub-1"]}))
+    (tmp_path / "tree").mkdir()
+    with pytest.raises(UserError, match=reason):
+        study.main(["--data", "tree", *flags])
+    with pytest.raises(UserError, match="--subjects 0: give 1 or more"):
+        lateral.main(["--weights", "w.pt", "--subjects", "0"])
