@@ -41,13 +41,13 @@ from utils.training.engine import (
     validation_loss,
 )
 from utils.training.loss import focal_loss, mse_loss
+from utils.training.network import choose_network, output_of
 from utils.training.recipes import RECIPES, build_optimizer, build_scheduler
 from utils.training.runs import full_state, go_on, holds_run, load_last, save_best, save_last
 from utils.training.slices import TrainingSlices
 from utils.training.sources import SYNTHETIC_EPOCH, lost_workers_explained, source_of
 
 LOSSES = {"focal": focal_loss, "mse": mse_loss}
-NETWORK = {"name": "hourglass_attention", "stacks": 2, "blocks": 1}  # where no flag says otherwise
 FOCAL_BIAS = -4.0  # heatmaps start nearly empty, as CornerNet's do
 SHOWN = 4  # validation slices in the animation
 
@@ -120,53 +120,6 @@ def settle(args):
     return {key: str(value) if isinstance(value, Path) else value for key, value in settings.items()}
 
 
-def output_of(recipe):
-    """Return what a network trained by a recipe returns: logits for the focal loss, else heatmaps."""
-    return "logits" if RECIPES[recipe]["loss"] == "focal" else "heatmaps"
-
-
-def choose_network(args, source, earlier):
-    """Return what `models.build_model` needs: as the weights to start from have it, else by flags and recipe.
-
-    Raises
-    ------
-    UserError
-        If a flag, or the levels or the resolution of the data, contradict the weights.
-    """
-    levels = source.levels
-    flags = {"name": args.model, "stacks": args.stacks, "blocks": args.blocks, "features": args.features}
-    flags = {key: value for key, value in flags.items() if value is not None}
-    if earlier is None:
-        if args.model in ("unet", "bcdunet") and (args.stacks or args.blocks):
-            raise UserError(f"--model {args.model} has no stacks and no blocks: leave --stacks and --blocks out")
-        recipe = {key: RECIPES[args.recipe][key] for key in ("features", "in_channels")}
-        return {**NETWORK, "levels": len(levels), **recipe, **flags}
-    wanted = output_of(args.recipe)
-    if args.init and earlier["output"] != wanted:
-        raise UserError(
-            f"the weights of {args.init} return {earlier['output']}, and --recipe {args.recipe} trains "
-            f"{wanted}: give another --recipe"
-        )
-    if list(earlier["levels"]) != list(levels):
-        raise UserError(
-            f"the weights of {args.init or args.out} were trained for other levels than the data: "
-            "prepare the data with --levels to match"
-        )
-    if not np.isclose(earlier["resolution"], source.resolution):
-        raise UserError(
-            f"the weights of {args.init or args.out} are for pixels of {earlier['resolution']} mm, the data has "
-            f"{source.resolution}: prepare it with --resolution {earlier['resolution']}"
-        )
-    for key, value in flags.items():
-        if earlier["model"][key] != value:
-            flag = f"--{'model' if key == 'name' else key}"
-            raise UserError(
-                f"the weights of {args.init or args.out} are those of a network with {flag} {earlier['model'][key]}: "
-                f"leave {flag} out"
-            )
-    return earlier["model"]
-
-
 def main(argv=None):
     """Train, as the flags say; returns the exit status."""
     args = build_parser().parse_args(argv)
@@ -216,7 +169,7 @@ def train(args, settings, device):
     }  # fmt: skip
     if args.resume:
         go_on(args.out, earlier, state, network, average, optimizer, scheduler)
-    labeller = Labeller(state, args.out, device, used)
+    labeller = Labeller({**state, "passes": 1}, args.out, device, used)  # one pass is enough to compare epochs
     whole = (state, network, average, optimizer, scheduler)
     if first:
         known = {key: value for key, value in model.items() if key in settings}
@@ -252,6 +205,7 @@ def train(args, settings, device):
                     save_last(args.out, *whole)
                     print(f"stopped in epoch {epoch}; --resume continues from there", file=sys.stderr)
                 return 128 + (stop.signal or signal.SIGTERM)
+            began = time.perf_counter()
             val_loss = validation_loss(used, val_loader, loss_of, device, args.amp)
             scores, maps = validate(labeller, source.val_sets, SHOWN)
             identified, distance = mean_score(scores)
@@ -260,6 +214,7 @@ def train(args, settings, device):
                 "epoch": epoch, "loss": float(np.mean(state["losses"])), "val_loss": val_loss,
                 "identified": identified, "dtt_mean": distance, "sets": scores, "lr": scheduler.get_last_lr()[0],
                 "images_per_s": source.steps * source.batch_size / state["seconds"], "seconds": state["seconds"],
+                "validation_seconds": time.perf_counter() - began,
             })  # fmt: skip
             state["frames"].append({"epoch": epoch, "distance": distance, "maps": maps})
             state.update(epoch=epoch, losses=[], seconds=0.0)

@@ -16,6 +16,7 @@ import prepare_spinegeneric
 import train
 from utils.evaluation.cases import NEAR_MM
 from utils.scans.sample import load_split
+from utils.training.network import NETWORK
 from utils.training.recipes import RECIPES, build_optimizer, build_scheduler
 
 ROOT = Path(__file__).parents[1]
@@ -117,8 +118,8 @@ def test_documented_defaults_are_those_of_the_parsers():
         r"of at least (\d+) slices", method
     ).groups()  # fmt: skip
     for key in ("stacks", "blocks"):
-        assert default[key] is None and int(re.search(r"default: (\d+)", helps[key])[1]) == train.NETWORK[key]
-    assert int(stacks) == train.NETWORK["stacks"]
+        assert default[key] is None and int(re.search(r"default: (\d+)", helps[key])[1]) == NETWORK[key]
+    assert int(stacks) == NETWORK["stacks"]
     assert (int(features), float(lr), int(batch), int(slices)) == (
         own["features"], own["lr"], own["batch_size"], own["least_slices"],
     )  # fmt: skip

@@ -89,7 +89,9 @@ def validation_loss(network, loader, loss_of, device, amp):
 
 
 def validate(labeller, val_sets, shown):
-    """Label whole validation scans, as evaluation does.
+    """Label the slice through the labels of each validation scan.
+
+    Whole volumes would take as long as the training itself; they are labelled once, for the calibration at the end.
 
     Parameters
     ----------
@@ -110,7 +112,7 @@ def validate(labeller, val_sets, shown):
     labeller.network.eval()
     own = []
     for index, sample in ranks.deal(list(enumerate(samples))):
-        found = labeller.label(sample.slabs, sample.offsets)
+        found = labeller.label(sample.image[None])
         heat = (255 * found.heatmaps.max(0)).astype(np.uint8) if index < shown else None
         own.append((found.points * sample.spacing, found.levels, heat))
     found = ranks.undeal(ranks.gather(own))

@@ -1,0 +1,55 @@
+"""The network that a training begins with: as the flags and the recipe say, or as the weights to start from have it."""
+
+import numpy as np
+
+from utils.system.files import UserError
+from utils.training.recipes import RECIPES
+
+NETWORK = {"name": "hourglass_attention", "stacks": 2, "blocks": 1}  # where no flag says otherwise
+
+
+def output_of(recipe):
+    """Return what a network trained by a recipe returns: logits for the focal loss, else heatmaps."""
+    return "logits" if RECIPES[recipe]["loss"] == "focal" else "heatmaps"
+
+
+def choose_network(args, source, earlier):
+    """Return what `models.build_model` needs: as the weights to start from have it, else by flags and recipe.
+
+    Raises
+    ------
+    UserError
+        If a flag, or the levels or the resolution of the data, contradict the weights.
+    """
+    levels = source.levels
+    flags = {"name": args.model, "stacks": args.stacks, "blocks": args.blocks, "features": args.features}
+    flags = {key: value for key, value in flags.items() if value is not None}
+    if earlier is None:
+        if args.model in ("unet", "bcdunet") and (args.stacks or args.blocks):
+            raise UserError(f"--model {args.model} has no stacks and no blocks: leave --stacks and --blocks out")
+        recipe = {key: RECIPES[args.recipe][key] for key in ("features", "in_channels")}
+        return {**NETWORK, "levels": len(levels), **recipe, **flags}
+    wanted = output_of(args.recipe)
+    if args.init and earlier["output"] != wanted:
+        raise UserError(
+            f"the weights of {args.init} return {earlier['output']}, and --recipe {args.recipe} trains "
+            f"{wanted}: give another --recipe"
+        )
+    if list(earlier["levels"]) != list(levels):
+        raise UserError(
+            f"the weights of {args.init or args.out} were trained for other levels than the data: "
+            "prepare the data with --levels to match"
+        )
+    if not np.isclose(earlier["resolution"], source.resolution):
+        raise UserError(
+            f"the weights of {args.init or args.out} are for pixels of {earlier['resolution']} mm, the data has "
+            f"{source.resolution}: prepare it with --resolution {earlier['resolution']}"
+        )
+    for key, value in flags.items():
+        if earlier["model"][key] != value:
+            flag = f"--{'model' if key == 'name' else key}"
+            raise UserError(
+                f"the weights of {args.init or args.out} are those of a network with {flag} {earlier['model'][key]}: "
+                f"leave {flag} out"
+            )
+    return earlier["model"]
