@@ -4,7 +4,7 @@ ENV := .venv
 RUN := $(ENV)/bin/python
 DEMO := output/demo
 EPOCHS ?= 69
-JOINT_EPOCHS ?= 24
+JOINT_EPOCHS ?= 16
 
 .PHONY: install demo test test-browser fuzz soak weights clean
 
