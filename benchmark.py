@@ -1,8 +1,8 @@
-"""Measure the speed of every stage beside a plain way of doing the same, and print one table of ratios.
+"""Measure the speed of every stage beside a plain implementation of the same, and print one table of ratios.
 
-The plain way is mostly that of the published recipe, which `speed/published.py` keeps: float32, batches of 3,
-the loss at the slice's own resolution, every combination of candidates searched. A ratio tells how many
-times as much the plain way takes. Nothing here decides anything by a time.
+The plain implementation is mostly that of the published recipe, kept in speed/published.py: float32, batches of
+3, the loss at the slice's own resolution, all combinations of candidates searched. A ratio of 2 means that it
+takes twice as long.
 """
 
 import os
@@ -53,7 +53,7 @@ def processor():
 
 
 def facts(device, args):
-    """Return what was measured on."""
+    """Return the machine and the settings of the measurement."""
     gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
     return {
         "device": gpu or processor(), "cpu": processor(), "cores": os.cpu_count(), "threads": args.threads,
@@ -84,21 +84,21 @@ def main(argv=None):
     torch.set_num_threads(args.threads)
     device = choose_device(args.device)
     keep_memory()  # as train.py and predict.py do
-    told = facts(device, args)
-    print(f"{told['device']}, {args.threads} threads on {told['cores']} cores, torch {told['torch']}, "
-          f"{'bfloat16' if told['bfloat16'] else 'float32'}, {args.features} features, batches of {args.batch_size}, "
+    setup = facts(device, args)
+    print(f"{setup['device']}, {args.threads} threads on {setup['cores']} cores, torch {setup['torch']}, "
+          f"{'bfloat16' if setup['bfloat16'] else 'float32'}, {args.features} features, batches of {args.batch_size}, "
           f"median of {args.repeats}\n\n{HEAD}")  # fmt: skip
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for row in measure(args, device, Path(folder)):
             rows.append(row)
             print(row, flush=True)
-            save_json(args.out, {**told, "rows": [done.to_dict() for done in rows]})
+            save_json(args.out, {**setup, "rows": [done.to_dict() for done in rows]})
     print(f"\n{compared_with_released(1000 / rows[0].other, args, device)}")
 
 
 def compared_with_released(rate, args, device):
-    """Tell whether the plain training is the released code's equal, in images/s."""
+    """Return a sentence that compares the plain training with the released code, in images/s."""
     slower = rate < published.RELEASED_IMAGES_PER_S and args.features == 256 and device.type == "cpu"
     released = f"the released code made {published.RELEASED_IMAGES_PER_S} on 2 cores with AMX"
     return f"the plain training makes {rate:.2f} images/s; {released}{': it is SLOWER here' if slower else ''}"

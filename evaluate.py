@@ -77,7 +77,7 @@ def settle(args, labeller):
     Raises
     ------
     UserError
-        If the data is not named and not known, or does not fit the network.
+        If the data is neither given nor known, or does not fit the network.
     """
     known = labeller.checkpoint["data"] or []
     known = [known] if isinstance(known, str) else known  # runs of versions before 2026-11-26 have one data set

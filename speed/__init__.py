@@ -1,1 +1,1 @@
-"""What benchmark.py measures, stage by stage, each beside a plain way of doing the same."""
+"""What benchmark.py measures, stage by stage, each beside a plain implementation of the same."""

@@ -18,12 +18,12 @@ from utils.training.loss import focal_loss
 from utils.training.recipes import RECIPES, build_optimizer
 from utils.training.slices import Order, TrainingSlices
 
-PEOPLE = 16  # drawn, to make images from
+SUBJECTS = 16  # synthetic ones, to generate images from
 STEPS = 4  # of the training, in one measurement
 
 
 def flops(shape, in_channels, levels, training=True):
-    """Count the floating-point operations of one slice through the network, and back where it is trained."""
+    """Count the floating-point operations of one slice through the network, with the backward pass in training."""
     network = build_model("hourglass_attention", levels, in_channels=in_channels, **shape).to("meta")
     with FlopCounterMode(display=False) as counter:  # of shapes alone: nothing is computed
         outputs = network(torch.empty(1, in_channels, SIZE, SIZE, device="meta"))
@@ -60,15 +60,15 @@ def trainer(device, shape):
 
 def sources(device, batch_size, samples):
     """Return functions that give the batches of one measurement, by name of their source."""
-    drawn = SyntheticBatches(generate_bank(PEOPLE, 0, device), batch_size)
-    one = drawn.batch(0, 0)
+    synthetic = SyntheticBatches(generate_bank(SUBJECTS, 0, device), batch_size)
+    one = synthetic.batch(0, 0)
     slices = TrainingSlices(
         samples, CHANNELS, SIGMA_MM, augment=True, order=Order([len(samples)], STEPS * batch_size, 0)
     )
     loader = DataLoader(slices, batch_size, pin_memory=device.type == "cuda")
     return {
         "one batch on the device": lambda: [one] * STEPS,
-        "drawn images": lambda: (drawn.batch(1, step) for step in range(STEPS)),
+        "synthetic images": lambda: (synthetic.batch(1, step) for step in range(STEPS)),
         "prepared slices": lambda: loader,
     }
 
@@ -96,16 +96,16 @@ def training_rows(device, shape, batch_size, samples, repeats):
     product, of_product = matrix_product(device)
     batches = sources(device, batch_size, samples)
     works = [lambda source=source: train(source()) for source in batches.values()]
-    *ours, drawing, theirs, multiplied = medians(
-        [*works, lambda: list(batches["drawn images"]()), plain, product], repeats, device
+    *ours, generating, theirs, multiplied = medians(
+        [*works, lambda: list(batches["synthetic images"]()), plain, product], repeats, device
     )
-    one, drawn, prepared = (time / images for time in ours)
-    yield Row("train, an image", one, "float32, batch of 3, loss at full size", theirs / published.BATCH,
+    one, synthetic, prepared = (time / images for time in ours)
+    yield Row("train, one image", one, "float32, batch of 3, loss at full size", theirs / published.BATCH,
               "3 or more (GPU: 10)")  # fmt: skip
     at_best = flops(shape, 1, len(CHANNELS)) / of_product * multiplied
-    yield Row("train, an image", one, "its operations at the rate of a matrix product", at_best, "0.30 (GPU)")
-    yield Row("draw an image to train on", drawing / images, target="10 ms or less (GPU: 0.33)")
-    yield Row("train on drawn images", drawn, "on one batch on the device", one, "0.90 or more (GPU)")
+    yield Row("train, one image", one, "its operations at the rate of a matrix product", at_best, "0.30 (GPU)")
+    yield Row("generate one synthetic image", generating / images, target="10 ms or less (GPU: 0.33)")
+    yield Row("train on synthetic images", synthetic, "on one batch on the device", one, "0.90 or more (GPU)")
     yield Row("train on prepared slices", prepared, "on one batch on the device", one, "0.90 or more (GPU)")
 
 

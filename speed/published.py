@@ -1,7 +1,7 @@
 """The plain way: how the published recipe does the same work. Kept as it is, to compare with.
 
 Float32, batches of 3, three input channels, the loss at the slice's own resolution, every combination of
-candidates tried, each heatmap drawn over all of its cells.
+candidates tried, each heatmap rendered over all of its cells.
 """
 
 import itertools
@@ -23,7 +23,7 @@ def network(levels, shape):
 
 
 def training_step(device, levels, shape):
-    """Return a step of training on one batch that lies on the device."""
+    """Return a training step on one batch that is on the device."""
     own = network(levels, shape).to(device).train()
     optimizer = torch.optim.RMSprop(own.parameters(), lr=2.5e-4)
     images = torch.rand(BATCH, 3, SIZE, SIZE, device=device)
@@ -47,7 +47,7 @@ def forward(device, levels, shape):
 
 
 def all_combinations(candidates, mean):
-    """Return the least distance of all chains, one candidate a level, to a mean skeleton (N, 2) that starts at 0."""
+    """Return the least distance of all chains, one candidate per level, to a mean skeleton (N, 2) that starts at 0."""
     best = np.inf
     for picks in itertools.product(*(range(len(points)) for points, *_ in candidates)):
         chain = np.array([points[pick] for (points, *_), pick in zip(candidates, picks, strict=True)])
@@ -55,7 +55,7 @@ def all_combinations(candidates, mean):
     return best
 
 
-def draw_heatmaps(points, cells):
-    """Draw a Gaussian for each point (N, 2), in cells, over all cells; returns (N, cells, cells)."""
+def render_heatmaps(points, cells):
+    """Render a Gaussian for each point (N, 2), in cells, over all cells; returns (N, cells, cells)."""
     rows, columns = np.mgrid[:cells, :cells]
     return np.stack([np.exp(-0.5 * ((rows - row) ** 2 + (columns - column) ** 2)) for row, column in points])

@@ -23,14 +23,14 @@ from utils.synthesis.volumes import choose_field_of_view, generate_volume
 from utils.system.stages import leave_a_core, overlapped
 
 FEW, MANY = 16, 64  # scans to prepare
-COHORT = 16  # scans to label: what the first is read and the last is written in counts for little
-# All that predict.py does before it looks at scans, and all that prepare_spinegeneric.py does.
+COHORT = 16  # scans to label: enough for reading the first and writing the last one to matter little
+# What predict.py does before it reads the first scan, and all that prepare_spinegeneric.py does.
 READY = "import predict; predict.load_labeller(predict.SHIPPED)"
 PREPARE = "import sys, prepare_spinegeneric; prepare_spinegeneric.main(sys.argv[1:])"
 
 
 def make_tree(root, count, voxel_mm=0.8):
-    """Make a tree of ``count`` subjects in the layout of BIDS, who all have the same synthetic scan and labels.
+    """Make a tree of ``count`` subjects in the layout of BIDS, all with the same synthetic scan and labels.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def make_tree(root, count, voxel_mm=0.8):
 
 
 def settings_for(folder):
-    """Return those of the scripts' defaults."""
+    """Return the settings that are the defaults of prepare_spinegeneric.py."""
     return Settings(folder, LEVELS, 1.0, 4.0)
 
 
@@ -94,7 +94,7 @@ def preparation_rows(folder, repeats):
             np.asarray(nibabel.load(path).dataobj)
 
     mine, plain = medians([lambda: prepare_scan(scan, "", settings), read], repeats)
-    yield Row("prepare a scan", mine, "nibabel reads its two files", plain, "0.67 or more")
+    yield Row("prepare one scan", mine, "nibabel reads its two files", plain, "0.67 or more")
 
     make_tree(folder / "few", FEW)
 
@@ -107,7 +107,7 @@ def preparation_rows(folder, repeats):
     works = [lambda c=command, t=tree: start(*c(t)) for command in commands for tree in ("few", "many")]
     one_few, one_many, two_few, two_many = medians(works, max(1, repeats // 2))
     one, two = ((many - few) / (MANY - FEW) for few, many in ((one_few, one_many), (two_few, two_many)))
-    yield Row("prepare one scan more, --jobs 2", two, "--jobs 1", one, "1.7 or more")
+    yield Row("prepare one more scan, --jobs 2", two, "--jobs 1", one, "1.7 or more")
 
     few, many = (most_memory(*prepare(tree)) for tree in ("few", "many"))
     yield Row(f"memory, preparing {MANY} scans", many, f"{FEW} scans", few,
@@ -120,7 +120,7 @@ def volume_mb(path):
 
 
 def prediction_rows(folder, device, repeats):
-    """Measure the labelling of a cohort with the weights that come with the software, and the start of predict.py.
+    """Measure the labelling of a cohort with the shipped weights, and the start of predict.py.
 
     Parameters
     ----------
@@ -151,8 +151,8 @@ def prediction_rows(folder, device, repeats):
     ]  # fmt: skip
     whole, *stages = medians(works, repeats, device)
     slowest = max(zip(stages, ("reading", "computing", "writing"), strict=True))
-    yield Row(f"label a scan, of {COHORT}", whole / COHORT, f"{slowest[1]} alone, the slowest stage", slowest[0],
+    yield Row(f"label one scan, of {COHORT}", whole / COHORT, f"{slowest[1]} alone, the slowest stage", slowest[0],
               "0.77 or more")  # fmt: skip
-    yield Row(f"label a scan, of {COHORT}", whole / COHORT, "the three stages one after the other", sum(stages))
+    yield Row(f"label one scan, of {COHORT}", whole / COHORT, "the three stages one after the other", sum(stages))
     began, imports = medians([lambda: start(READY), lambda: start("import torch, nibabel")], repeats)
     yield Row("start predict.py, weights loaded", began, "import torch, nibabel", imports, "0.77 or more")

@@ -1,4 +1,4 @@
-"""The speed of what needs no network: drawing heatmaps, and the search for the chain."""
+"""The speed of what needs no network: rendering heatmaps, and the search for the chain."""
 
 import numpy as np
 
@@ -13,13 +13,13 @@ EXTENT = (500, 300)  # of the slice, in mm
 
 
 def heatmap_row(repeats):
-    """Measure the drawing of 25 heatmaps."""
+    """Measure the rendering of 25 heatmaps."""
     points, channels = np.random.default_rng(0).uniform(0, SIZE, (25, 2)), np.arange(25)
     works = [
         lambda: render(points, channels, 25, (SIZE, SIZE), 4.0, 1.0),
-        lambda: published.draw_heatmaps(to_heatmap(points), CELLS),
+        lambda: published.render_heatmaps(to_heatmap(points), CELLS),
     ]
-    return Row("draw 25 heatmaps of 64 x 64", *_beside("each over all cells", works, 10 * repeats), "under 1 ms")
+    return Row("render 25 heatmaps of 64 x 64", *_beside("each over all cells", works, 10 * repeats), "under 1 ms")
 
 
 def search_rows(repeats):

@@ -95,8 +95,8 @@ def start(code, *arguments):
 
 
 def most_memory(code, *arguments):
-    """Return the most memory in MB that Python code holds in a process of its own; NaN where the system cannot say."""
-    # What wait4 tells of a process counts the one that started it.
-    told = start(f"{code}\nprint(*open('/proc/self/status'))" if STATUS.exists() else code, *arguments)
-    found = re.search(r"VmHWM:\s*(\d+) kB", told)
+    """Return the peak memory in MB of Python code in a process of its own; NaN where the system does not report it."""
+    # What wait4 reports of a process includes the one that started it.
+    output = start(f"{code}\nprint(*open('/proc/self/status'))" if STATUS.exists() else code, *arguments)
+    found = re.search(r"VmHWM:\s*(\d+) kB", output)
     return int(found[1]) / 1024 if found else float("nan")

@@ -8,8 +8,8 @@ import time
 from speed.timing import ROOT, Row, start
 from utils.training.recipes import RECIPES
 
-PEOPLE = 40  # synthetic ones: 30 to train on, 4 for validation
-EPOCHS = 200  # after which it is given up
+SUBJECTS = 40  # synthetic ones: 30 to train on, 4 for validation
+EPOCHS = 200  # without success, the training ends after them
 
 
 def time_until(error, folder, recipe, device):
@@ -37,16 +37,16 @@ def time_until(error, folder, recipe, device):
 
 
 def reached(log, error):
-    """Tell whether an epoch of a training's log has an error that small."""
+    """Return whether an epoch in the log of a training has an error this small."""
     if not log.exists():
         return False
     return any(1 - json.loads(line)["identified"] <= error for line in log.read_text().splitlines())
 
 
 def row(error, folder, device):
-    """Measure both recipes on the same prepared synthetic people."""
+    """Measure both recipes on the same prepared synthetic subjects."""
     script = "import sys, {0}; {0}.main(sys.argv[1:])".format
-    start(script("make_phantom"), "--subjects", PEOPLE, "--out", folder / "tree", "--jobs", 2)
+    start(script("make_phantom"), "--subjects", SUBJECTS, "--out", folder / "tree", "--jobs", 2)
     start(script("prepare_spinegeneric"), "--data", folder / "tree", "--out", folder / "data", "--jobs", 2)
     default, plain = (time_until(error, folder, recipe, device) for recipe in sorted(RECIPES))
     return Row(f"train until {100 * error:.0f} % of discs are wrong", default, "--recipe published", plain,

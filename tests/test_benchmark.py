@@ -1,4 +1,4 @@
-"""What is measured is what is said to be measured; never how long it took."""
+"""The benchmark measures what its table states; no test asserts a time."""
 
 import json
 import subprocess
@@ -28,7 +28,7 @@ def test_the_plain_way_is_the_published_network():
 def test_heatmaps_are_the_same_in_either_way():
     points = np.random.default_rng(0).uniform(0, 256, (5, 2))
     ours = render(points, np.arange(5), 5, (256, 256), 4.0, 1.0)
-    np.testing.assert_allclose(published.draw_heatmaps(to_heatmap(points), 64), ours, atol=1e-6)
+    np.testing.assert_allclose(published.render_heatmaps(to_heatmap(points), 64), ours, atol=1e-6)
 
 
 def test_all_combinations_find_the_skeleton_itself():
@@ -44,14 +44,14 @@ def test_times_are_medians_after_a_warm_up(monkeypatch):
     assert calls == ["a", "b"] * 4  # they take turns
 
 
-def test_a_row_tells_the_ratio_and_leaves_out_what_was_not_compared():
+def test_a_row_shows_the_ratio_and_leaves_out_what_was_not_compared():
     assert str(Row("a", 2.0, "b", 5.0, "more")) == "| a | 2 ms | b | 5 | 2.50 | more |"
     assert str(Row("a", 2.0, unit="MB")) == "| a | 2 MB |  |  |  |  |"
     assert str(Row("a", float("nan"), "b", 5.0)) == "| a | - ms | b | 5 | - |  |"
 
 
-@pytest.mark.skipif(not STATUS.exists(), reason="the system does not say")
-def test_a_process_tells_its_own_memory_and_not_that_of_this_one():
+@pytest.mark.skipif(not STATUS.exists(), reason="the system does not report it")
+def test_memory_is_that_of_the_process_and_not_of_this_one():
     small, large = (most_memory(f"b = b'1' * {size}") for size in (1, 100_000_000))
     assert 90 < large - small < 110
     with pytest.raises(subprocess.CalledProcessError):
@@ -68,7 +68,7 @@ def test_all_subjects_of_a_tree_share_one_scan(tmp_path):
 
 
 def test_trainings_are_fed_as_many_images_from_every_source(tmp_path, monkeypatch):
-    monkeypatch.setattr(network, "PEOPLE", 1)
+    monkeypatch.setattr(network, "SUBJECTS", 1)
     monkeypatch.setattr(network, "STEPS", 2)
     samples = scans.samples_of(scans.make_tree(tmp_path / "tree", 1, voxel_mm=4.0), tmp_path / "out")
     train = network.trainer(CPU, SMALL)
@@ -90,13 +90,13 @@ def test_a_training_has_reached_an_error_once_an_epoch_has_it(tmp_path):
 
 def test_the_table_is_printed_and_saved(tmp_path, monkeypatch, capsys):
     def few_rows(args, device, folder):
-        yield Row("train, an image", 2.0, "plain", 1000.0)
+        yield Row("train, one image", 2.0, "plain", 1000.0)
         yield search.heatmap_row(1)
 
     monkeypatch.setattr(benchmark, "measure", few_rows)
     benchmark.main(["--out", str(tmp_path / "table.json"), "--device", "cpu"])
     saved = json.loads((tmp_path / "table.json").read_text())
-    assert [row["stage"] for row in saved["rows"]] == ["train, an image", "draw 25 heatmaps of 64 x 64"]
+    assert [row["stage"] for row in saved["rows"]] == ["train, one image", "render 25 heatmaps of 64 x 64"]
     assert saved["rows"][0]["ratio"] == 500 and saved["threads"] >= 1 and saved["device"]
     printed = capsys.readouterr().out
-    assert "| train, an image | 2 ms | plain | 1000 | 500.00 |  |" in printed and "SLOWER" in printed
+    assert "| train, one image | 2 ms | plain | 1000 | 500.00 |  |" in printed and "SLOWER" in printed

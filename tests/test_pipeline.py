@@ -120,7 +120,7 @@ def test_from_scans_to_labels(tree, data, tmp_path, capsys):
     scans = sorted(tree.glob("sub-*/anat/*.nii.gz"))
     given = tmp_path / "labels"
     assert predict.main(["--data", str(tree), "--out", str(given)]) == 0  # with the weights that know discs
-    with pytest.raises(UserError, match="discs.csv holds predictions without a truth: name the folder of an eval"):
+    with pytest.raises(UserError, match="discs.csv holds predictions without a truth: give the folder of an eval"):
         evaluate.main(["--compare", str(out), str(given)])
     rows = list(csv.DictReader((given / "discs.csv").open()))
     assert len(rows) > 12 * 5

@@ -32,15 +32,15 @@ def test_the_interval_agrees_with_the_binomial_for_one_disc_a_subject():
     assert low == pytest.approx(0.8 - 1.96 * 0.04, abs=0.015) and high == pytest.approx(0.8 + 1.96 * 0.04, abs=0.015)
 
 
-def test_pairs_are_compared_person_by_subject():
+def test_runs_are_compared_subject_by_subject():
     first = [row for i in range(30) for row in discs(f"p{i}", 2 + i % 3, 1)]
     second = [row for i in range(30) for row in discs(f"p{i}", 2 + i % 3, 1, error=1.5)]
     one, two, change, limits = differences(first, second)["dtt_mean"]
     assert (one, two, change) == (1.0, 1.5, 0.5)
-    np.testing.assert_allclose(limits, [0.5, 0.5])  # the same change in all: no doubt, though subjects differ
+    np.testing.assert_allclose(limits, [0.5, 0.5])  # the same change in all: no spread, though subjects differ
 
 
-def test_a_subject_in_whom_one_run_has_nothing_that_counts_is_compared():
+def test_a_subject_without_a_disc_in_one_run_is_compared():
     # Two true discs of a, and in b a false disc of the second run alone: 0 of 2 false, and 1 of 3.
     one, two, _, _ = differences(discs("a", 2), discs("a", 2) + discs("b", extra=1))["fp_rate"]
     assert (one, two) == (0.0, pytest.approx(1 / 3))

@@ -30,15 +30,17 @@ def case(name, true, found, unknown=(), outside=()):
     states[list(unknown)] = -1
     true_levels, true_points = places(true)
     levels, points = places(found)
-    sure, beside, across = np.ones(len(levels)), np.zeros(len(true_levels)), np.full(len(levels), 4.0)
-    return Case(name, name, "T2w", "", true_levels, true_points, levels, points, sure, states, beside, across)
+    confidence, true_across, across = np.ones(len(levels)), np.zeros(len(true_levels)), np.full(len(levels), 4.0)
+    return Case(
+        name, name, "T2w", "", true_levels, true_points, levels, points, confidence, states, true_across, across
+    )  # fmt: skip
 
 
 @pytest.fixture
 def cases():
     spine = {21: 0.0, 22: 30.0, 23: 60.0, 24: 90.0, 25: 120.0}
     good = case("good", spine, {21: 3.0, 22: 30.0, 23: 60.0, 24: (90.0, 54.0), 25: 120.0})  # errors 3, 0, 0, 4, 0
-    missing = case("missing", spine, {21: 0.0, 22: 30.0, 24: 90.0, 25: 132.0})  # 23 missed, 25 is 12 off
+    missing = case("missing", spine, {21: 0.0, 22: 30.0, 24: 90.0, 25: 132.0})  # 23 missed, 25 is 12 away
     shifted = case("shifted", {22: 30.0, 23: 60.0}, {21: 30.0, 22: 60.0, 20: 200.0}, unknown=[20, 21])
     extra = case("extra", {24: 0.0, 25: 30.0}, {23: -30.0, 24: 0.0, 25: 30.0})  # 23 is known to be outside
     return [good, missing, shifted, extra]
@@ -73,7 +75,7 @@ def test_labelled_protocol(cases):
     assert scores["calibration_error"] == pytest.approx(4 / 14)
 
 
-def test_scans_without_anything_that_counts_are_no_scans_that_are_all_right(cases):
+def test_scans_without_anything_that_counts_are_not_among_those_without_an_error(cases):
     silent = case("silent", {}, {21: 0.0}, unknown=[21])
     scores = labelled_scores([row for item in [*cases, silent] for row in compare(item, [20, *LEVELS])])
     assert scores["n_scans"] == 4 and scores["scans_all_right"] == pytest.approx(1 / 4)
@@ -140,7 +142,7 @@ def test_confusion_counts_what_was_found_at_each_true_disc(cases):
     table = confusion(cases, LEVELS)
     assert table.sum() == 14
     assert table[1, 0] == 1 and table[2, 1] == 1  # the shifted scan
-    assert table[2, 5] == 1 and table[4, 5] == 1  # missed, and 12 mm off
+    assert table[2, 5] == 1 and table[4, 5] == 1  # missed, and 12 mm away
     assert np.trace(table) == 10
 
 

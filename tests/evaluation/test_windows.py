@@ -7,7 +7,7 @@ from utils.evaluation.windows import cut, window_levels
 from utils.scans.sample import OUTSIDE, PRESENT, UNKNOWN, level_states
 
 
-def test_windows_begin_where_their_place_says():
+def test_windows_begin_where_their_region_begins():
     whole = np.arange(2, 26)
     assert window_levels(whole, 4, "cervical") == [2, 3, 4, 5]
     assert window_levels(whole, 4, "lumbar") == [22, 23, 24, 25]
@@ -29,7 +29,7 @@ def test_a_cut_runs_midway_to_the_next_disc():
     assert (window.states == PRESENT).sum() == 3 and window.states[22] == OUTSIDE and window.states[20] == OUTSIDE
 
 
-def test_at_the_neck_what_lies_above_the_first_disc_is_unknown():
+def test_above_the_first_cervical_disc_is_unknown():
     # C1-C2 at row 60 and 17, 18, 17.5 mm to the next ones; the cut leaves 40 mm above it, where the joint above C1 is.
     sample = lumbar()
     sample.levels, sample.points = np.arange(2, 7), np.stack([[60.0, 77, 95, 112.5, 129.5], np.full(5, 60.0)], -1)

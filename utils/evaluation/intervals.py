@@ -1,6 +1,6 @@
 """95 % intervals of scores by the bootstrap over subjects (Efron and Tibshirani 1993), of a run or of two compared.
 
-Discs of one subject, and a subject's two scans, are not independent: whole subjects are drawn.
+Discs of one subject, and a subject's two scans, are not independent: whole subjects are resampled.
 """
 
 import numpy as np
@@ -11,16 +11,16 @@ SHARES = {
     "fn_rate": (("far", "missed"), ("identified", "far", "missed")),
     "fp_rate": (("far", "extra", "wrong level"), ("identified", "far", "extra", "wrong level")),
 }
-DRAWS = 4000
+RESAMPLES = 4000
 
 
 def subject_sums(discs, subjects):
-    """Add up, for each subject, what the scores are made of.
+    """Add up, for each subject, numerators and denominators of the scores.
 
     Parameters
     ----------
     discs : iterable of (subject, outcome, error in mm)
-        One a true or predicted disc, with the outcomes of `utils.evaluation.cases.compare`.
+        One per true or predicted disc, with the outcomes of `utils.evaluation.cases.compare`.
     subjects : list of str
 
     Returns
@@ -38,9 +38,9 @@ def subject_sums(discs, subjects):
     return sums
 
 
-def _draw(subjects, seed):
-    """Return how often each subject is taken in each draw, (DRAWS, subjects)."""
-    return np.random.default_rng(seed).multinomial(subjects, np.full(subjects, 1 / subjects), size=DRAWS)
+def _resample(subjects, seed):
+    """Return how often each subject is taken in each resample, (RESAMPLES, subjects)."""
+    return np.random.default_rng(seed).multinomial(subjects, np.full(subjects, 1 / subjects), size=RESAMPLES)
 
 
 def _ratio(times, sums):
@@ -72,12 +72,12 @@ def intervals(discs, seed=0):
     sums = subject_sums(discs, subjects)
     if not subjects:
         return {key: [np.nan, np.nan] for key in sums}
-    times = _draw(len(subjects), seed)
+    times = _resample(len(subjects), seed)
     return {key: _limits(_ratio(times, values)) for key, values in sums.items()}
 
 
 def differences(first, second, seed=0):
-    """Compare two runs, subject by subject; one whom a run says nothing of has no disc there.
+    """Compare two runs, subject by subject; a subject that one run does not mention has no disc there.
 
     Parameters
     ----------
@@ -90,11 +90,11 @@ def differences(first, second, seed=0):
         Score to (first, second, second - first, [low, high] of the difference).
     """
     first, second = list(first), list(second)
-    people = sorted({subject for subject, _, _ in (*first, *second)})
-    a, b = subject_sums(first, people), subject_sums(second, people)
-    if not people:
+    subjects = sorted({subject for subject, _, _ in (*first, *second)})
+    a, b = subject_sums(first, subjects), subject_sums(second, subjects)
+    if not subjects:
         return {key: (np.nan, np.nan, np.nan, [np.nan, np.nan]) for key in a}
-    times, once = _draw(len(people), seed), np.ones(len(people))
+    times, once = _resample(len(subjects), seed), np.ones(len(subjects))
     result = {}
     for key in a:
         one, two = float(_ratio(once, a[key])), float(_ratio(once, b[key]))

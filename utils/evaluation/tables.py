@@ -133,7 +133,7 @@ def disc_rows(rows):
 def read_discs_csv(run):
     """Return (subject, outcome, error in mm) of each disc that an evaluation listed, and the set of true ones.
 
-    A true disc is told by scan and level.
+    True discs are identified by scan and level.
 
     Raises
     ------
@@ -147,7 +147,7 @@ def read_discs_csv(run):
         reader = csv.DictReader(table)
         rows = list(reader)
     if "outcome" not in (reader.fieldnames or ()):
-        raise UserError(f"{path} holds predictions without a truth: name the folder of an evaluation")
+        raise UserError(f"{path} holds predictions without a truth: give the folder of an evaluation")
     # Evaluations of versions before 2026-11-26 call the subject "person".
     column = "subject" if "subject" in reader.fieldnames else "person"
     found = [(row[column], row["outcome"], float(row["error_mm"] or "nan")) for row in rows]
