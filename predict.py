@@ -1,28 +1,31 @@
-"""Find and name the intervertebral discs of new scans, and write them as labels in each scan's own space.
+"""Find and label the intervertebral discs of scans, and write the labels in each scan's own space.
 
-The label volumes follow spine-generic and the Spinal Cord Toolbox: one voxel a disc, on its posterior
+The label volumes follow spine-generic and the Spinal Cord Toolbox: one voxel per disc, on its posterior
 tip, with the disc's value (3 is C2-C3, 25 is L5-S1).
 """
 
 import json
 import sys
+from collections import Counter
 from pathlib import Path
 
-from utils.discs import FIRST, LAST
+from utils.discs import FIRST, LAST, name
 from utils.inference.checkpoint import SHIPPED
 from utils.inference.labeller import load_labeller
+from utils.inference.scan import in_world
 from utils.report.entries import Slabs
-from utils.report.predictions import write_predictions
+from utils.report.flags import MEANINGS
+from utils.report.predictions import claim_predictions, write_predictions
 from utils.report.report import Report
 from utils.scans.bids import find_scans, read_names
 from utils.scans.labels import label_volume
 from utils.scans.nifti import MAX_VOXELS, ScanError, read_scan
 from utils.scans.outputs import TOOL, Job, describe_discs, digest
-from utils.scans.sagittal import is_sagittal, slabs_of
+from utils.scans.sagittal import slabs_of
 from utils.system import ranks
 from utils.system.device import keep_memory
 from utils.system.files import UserError, run, save_bytes, save_json, sweep
-from utils.system.flags import new_parser
+from utils.system.flags import new_parser, runs_of
 from utils.system.progress import progress
 from utils.system.stages import leave_a_core, overlapped
 from utils.system.version import code_version
@@ -113,15 +116,21 @@ class Labelling:
         if job.review():
             return True
         try:
-            told = json.loads(job.sidecar.read_text())
+            content = json.loads(job.sidecar.read_text())
             image = job.image.stat()
-            # A copy may bring an old date of its contents along, but not of its own coming.
+            # A copy may have an old date of its contents, but not of its own creation.
             newer = job.sidecar.stat().st_mtime >= max(image.st_mtime, image.st_ctime)
-            made = told.get("GeneratedBy"), told.get("Model"), told.get("Sources")
-        except (OSError, ValueError, AttributeError):
+            made = content.get("GeneratedBy"), content.get("Model")
+            known = newer and content.get("Sources") == [job.source]
+            whole = job.labels.exists() and job.picture.exists() and self.report.holds(self.texts_of(job))
+            # At another path, or with another date, it is the same scan if its content is the same.
+            return (
+                whole
+                and made == (self.made_by, self.model)
+                and (known or content.get("ImageDigest") == job.image_digest())
+            )
+        except (OSError, ValueError, AttributeError, UserError):
             return False
-        whole = job.labels.exists() and job.picture.exists() and self.report.holds(self.texts_of(job))
-        return newer and whole and made == (self.made_by, self.model, [job.source])
 
     def read(self, job):
         """Read a scan and cut it into slabs; returns scan and slabs.
@@ -136,7 +145,7 @@ class Labelling:
         return scan, Slabs(*slabs_of(scan, self.labeller.resolution), job.image_digest())
 
     def compute(self, _, ready):
-        """Find and name the discs."""
+        """Find and label the discs."""
         scan, slabs = ready
         return scan, slabs, self.labeller.label(slabs.images, slabs.offsets)
 
@@ -155,21 +164,20 @@ class Labelling:
         plane, image = slabs.plane, slabs.images[found.slab]
         before, texts = job.check_free(), self.texts_of(job)
         self.report.forget(texts)
-        world = plane.to_world(found.points, found.across)
-        volume = label_volume(scan, found.levels, world)
-        told = {
+        labelled = in_world(scan, plane, found)
+        volume = label_volume(scan, labelled.levels, labelled.world)
+        content = {
             "GeneratedBy": self.made_by, "Model": self.model, "Sources": [job.source],
             "ImageDigest": slabs.image_digest,
-            # What may be replaced; one that is killed before the next file is written leaves the volume of before.
+            # What may be replaced: a run that is killed before the next file is written leaves the volume of before.
             "LabelDigests": sorted({digest(volume), *before}),
             "Resolution_mm": self.labeller.resolution, "MarginToShiftedChain": round(found.margin, 2),
-            "Discs": describe_discs(scan, found.levels, world, found.confidence),
+            "Discs": describe_discs(scan, labelled.levels, labelled.world, labelled.confidence),
         }  # fmt: skip
-        save_json(job.sidecar, told)
+        save_json(job.sidecar, content)
         save_bytes(job.labels, volume)
         prediction_picture(image, found, plane.spacing, job.picture, job.stem.name)
-        remarks = [] if is_sagittal(scan) else ["not sagittal"]
-        self.report.add(texts, image, found, plane.spacing, remarks=remarks, slabs=slabs)
+        self.report.add(texts, image, found, plane.spacing, remarks=labelled.flags, slabs=slabs)
 
     def texts_of(self, job):
         """Return what the report says of a scan, from its name in BIDS style."""
@@ -182,13 +190,14 @@ class Labelling:
 
 
 def main(argv=None):
-    """Label scans, as the flags say; a scan that fails is listed, and the others go on."""
+    """Label scans; a scan that cannot be labelled is listed, and the others go on."""
     args = build_parser().parse_args(argv)
     labeller = load_labeller(args.weights or SHIPPED, ranks.join(args.device), args.first_level)
     keep_memory()
     asked, first = list_jobs(args), ranks.rank() == 0
     if first:
         sweep(args.out)
+        claim_predictions(args.out)
     work = Labelling(labeller, Report(args.out), args.max_voxels)
     # Shared twice, so that after an interruption nobody is left with most of the rest.
     undone = ranks.gather([job for job in ranks.deal(asked) if not work.done(job)])
@@ -245,13 +254,34 @@ def summarise(args, work, asked, failed, before):
     for job in asked:
         if job.stem in failed:
             print(f"not labelled: {job.image}: {failed[job.stem]}", file=sys.stderr)
-    count = {flag: sum(flag in scan["flags"] for scan in own) for flag in ("no disc", "not sagittal")}
-    unsure = sum(bool({"low confidence", "level unsure"} & set(scan["flags"])) for scan in own)
-    if unsure or any(count.values()):
-        texts = [f"{count['no disc']} without any disc", f"{unsure} with discs or levels that are unsure"]
-        texts += [f"{count['not sagittal']} that are not sagittal"] if count["not sagittal"] else []
-        print(f"look at these first: {', '.join(texts)} (report.html)")
+    if len(asked) == len(own) == 1 and not failed:
+        print_scan(asked[0], own[0])
+    else:
+        print_flags(own)
     return 1 if failed else 0
+
+
+def print_scan(job, scan):
+    """Print what was found in one scan: its entry in the report, and the paths of its files."""
+    found = [disc["level"] for disc in scan["discs"]]
+    parts = [name(first) if first == last else f"{name(first)} to {name(last)}" for first, last in runs_of(found)]
+    lowest = min(scan["discs"], key=lambda disc: disc.get("confidence", 1.0), default={})
+    confidence = f"{lowest['confidence']:.2f} ({lowest['name']})" if "confidence" in lowest else "-"
+    lines = {
+        "levels": ", ".join(parts) or "-", "lowest confidence": confidence,
+        "flags": "; ".join(f"{flag} ({MEANINGS.get(flag, flag)})" for flag in scan["flags"]) or "none",
+        "labels": job.labels, "picture": job.picture,
+    }  # fmt: skip
+    for label, text in lines.items():
+        print(f"{label + ':':19}{text}".encode("utf-8", "backslashreplace").decode())  # names of files need not be text
+
+
+def print_flags(scans):
+    """Print how many of the scans have which flag, if any has one."""
+    count = Counter(flag for scan in scans for flag in scan["flags"] if flag != "failed")
+    if count:
+        flags = ", ".join(f"{number} with {flag!r}" for flag, number in count.items())
+        print(f"review these first: {flags} (report.html)")
 
 
 if __name__ == "__main__":

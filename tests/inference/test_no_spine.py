@@ -113,7 +113,7 @@ def test_the_summary_says_so(tmp_path, capsys):
     nibabel.save(nibabel.Nifti1Image(noise(np.random.default_rng(0)), np.diag([6.0, 1, 1, 1])), tmp_path / "a.nii.gz")
     assert predict.main([str(tmp_path / "a.nii.gz"), "--out", str(tmp_path / "out")]) == 0
     said = capsys.readouterr().out
-    assert "1 of 1 scans labelled, 0 discs" in said and "look at these first: 1 without any disc" in said
+    assert "1 of 1 scans labelled, 0 discs" in said and "flags:             no disc (no disc was found)\n" in said
     assert '"flags": ["no disc"]' in (tmp_path / "out" / "report.html").read_text()
 
 

@@ -1,8 +1,9 @@
-"""Labels lie on their discs in each scan's own space, whatever the order of its axes."""
+"""Labels lie on their discs in each scan's own space, and files of others stay as they are."""
 
 import csv
 import hashlib
 import json
+import shutil
 
 import nibabel
 import numpy as np
@@ -13,8 +14,11 @@ from skimage.feature import peak_local_max
 from skimage.filters import gaussian
 
 import predict
+from utils.discs import name
 from utils.inference.labeller import Prediction
+from utils.inference.scan import label_scan
 from utils.report import predictions
+from utils.scans.nifti import ScanError
 
 LEVELS = np.array([23, 24, 25])
 
@@ -101,7 +105,7 @@ def test_one_call_after_the_other_fills_one_folder(label, tmp_path):
     assert [row["scan"] for row in discs] == ["a_T2w"] * 3 + ["b_T2w"] * 3
     assert [(row["scan"], row["discs"], row["flags"]) for row in scans] == [
         ("a_T2w", "3", ""), ("b_T2w", "3", ""), ("lost.dcm", "0", "failed")]  # fmt: skip
-    # Whose labels were taken away is no longer told of.
+    # A scan whose labels were removed is no longer listed.
     for part in ("label-discs_dlabel.json", "label-discs_dlabel.nii.gz", "discs.png"):
         (tmp_path / "out" / f"a_T2w_{part}").unlink()
     assert label(tmp_path / "c_T2w.nii.gz")[0] == 0
@@ -124,7 +128,7 @@ def test_scans_taken_from_the_front_are_flagged(label, tmp_path):
     assert "not sagittal" in table(tmp_path / "out" / "scans.csv")[0]["flags"].split(", ")
 
 
-def test_a_list_that_names_nobody_is_told(label, tmp_path):
+def test_a_list_with_an_unknown_name_gives_a_warning(label, tmp_path):
     (tmp_path / "list.txt").write_text("a\nb\n")
     status, said = label(tmp_path / "a.nii.gz", (1.0, 1.0, 1.0), "--only", str(tmp_path / "list.txt"))
     assert status == 0 and said == f"warning: {tmp_path / 'list.txt'} names what is no scan here: b\n"
@@ -166,3 +170,121 @@ def test_labels_that_a_person_reviewed_stay_whatever_the_weights(label, tmp_path
     assert predict.main([str(scan), "--weights", "spots", "--out", str(tmp_path / "out")]) == 0
     assert "reviewed by hand, left as they are: sub-1_T2w\n" in capsys.readouterr().out
     assert sidecar.read_bytes() == before
+
+
+def test_one_scan_from_python(tmp_path):
+    data, affine, world = spots((3.0, 0.8, 0.9), 0.3)
+    nibabel.save(nibabel.Nifti1Image(data, affine), tmp_path / "a.nii.gz")
+    found = label_scan(tmp_path / "a.nii.gz", BrightSpots("spots"))
+    assert found.levels.tolist() == [23, 24, 25] and found.names == ["L3-L4", "L4-L5", "L5-S1"]
+    np.testing.assert_allclose(found.world, world, atol=1.5)
+    np.testing.assert_allclose(apply_affine(affine, found.voxels), found.world, atol=1e-6)
+    assert found.confidence.tolist() == [1, 1, 1] and found.margin == 5 and found.flags == []
+    with pytest.raises(ScanError, match="missing"):
+        label_scan(tmp_path / "b.nii.gz", BrightSpots("spots"))
+    with pytest.raises(ScanError, match="--max-voxels"):
+        label_scan(tmp_path / "a.nii.gz", BrightSpots("spots"), max_voxels=1000)
+
+
+def test_flags_of_a_doubtful_scan_from_python(tmp_path):
+    class Doubtful(BrightSpots):
+        def label(self, slabs, offsets):
+            found = super().label(slabs, offsets)
+            found.confidence, found.margin = np.array([0.9, 0.9, 0.4]), 1.0
+            return found
+
+    data, affine, _ = spots((0.8, 4.0, 0.8), 0.0)
+    image = nibabel.Nifti1Image(data, affine)
+    image.set_qform(np.diag([0.8, 4.0, 0.8, 1.0]), 1)
+    nibabel.save(image, tmp_path / "a.nii.gz")
+    found = label_scan(tmp_path / "a.nii.gz", Doubtful("spots"))
+    assert found.flags == ["two positions", "not sagittal", "low confidence", "level unsure"]
+
+
+def test_what_is_printed_of_one_scan(label, tmp_path, capsys, monkeypatch):
+    label(tmp_path / "a_T2w.nii.gz")
+    predict.main([str(tmp_path / "a_T2w.nii.gz"), "--weights", "spots", "--out", str(tmp_path / "out")])
+    out = tmp_path / "out"
+    assert capsys.readouterr().out.splitlines() == [
+        f"1 of 1 scans labelled (1 of them before, with the same weights), 3 discs; see {out}",
+        "levels:            L3-L4 to L5-S1",
+        "lowest confidence: 1.00 (L3-L4)",
+        "flags:             none",
+        f"labels:            {out / 'a_T2w_label-discs_dlabel.nii.gz'}",
+        f"picture:           {out / 'a_T2w_discs.png'}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("levels", "text"),
+    [
+        (range(3, 10), "C2-C3 to T1-T2"),
+        ([8], "C7-T1"),
+        ([], "-"),
+        ([2, 3, 24, 25], "C1-C2 to C2-C3, L4-L5 to L5-S1"),
+    ],
+)
+def test_levels_are_printed_as_ranges(levels, text, tmp_path, capsys):
+    discs = [{"level": level, "name": name(level), "confidence": 0.5 + level / 100} for level in levels]
+    predict.print_scan(predict.Job(tmp_path / "a.nii", tmp_path / "a"), {"discs": discs, "flags": ["two positions"]})
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == f"levels:            {text}"
+    assert said[1] == f"lowest confidence: {f'{0.5 + levels[0] / 100:.2f} ({name(levels[0])})' if levels else '-'}"
+    assert said[2].startswith("flags:             two positions (sform and qform")
+
+
+@pytest.mark.parametrize("way", ["copied", "moved", "touched", "linked"])
+def test_the_same_scan_is_known_wherever_it_lies(way, label, tmp_path, monkeypatch):
+    scan, other = tmp_path / "one" / "t2.nii.gz", tmp_path / "two" / "deep" / "t2.nii.gz"
+    label(scan)
+    other.parent.mkdir(parents=True)
+    {"copied": shutil.copyfile, "moved": shutil.move, "linked": lambda a, b: b.symlink_to(a)}.get(
+        way, lambda a, b: (shutil.copyfile(a, b), b.touch())
+    )(scan, other)
+    sidecar = tmp_path / "out" / "t2_label-discs_dlabel.json"
+    before = sidecar.stat().st_mtime_ns
+    assert label(other) == (0, "")
+    assert sidecar.stat().st_mtime_ns == before  # not labelled a second time
+    sidecar.write_text(sidecar.read_text().replace('"Epoch": 1', '"Epoch": 2'))  # as other weights would have written
+    assert label(other) == (0, "") and sidecar.stat().st_mtime_ns != before
+    assert json.loads(sidecar.read_text())["Sources"] == ["../two/deep/t2.nii.gz"]
+
+
+def test_a_pair_is_known_by_both_halves(label, tmp_path):
+    """Two volumes of the same size have the same header."""
+    data, affine, _ = spots((1.0, 1.0, 1.0), 0.0)
+    for folder, values in (("one", data), ("two", data[:, ::-1])):
+        (tmp_path / folder).mkdir()
+        nibabel.save(nibabel.Nifti1Pair(values, affine), tmp_path / folder / "t2.hdr")
+    out = tmp_path / "out"
+    assert predict.main([str(tmp_path / "one" / "t2.hdr"), "--weights", "spots", "--out", str(out)]) == 0
+    status, said = label(tmp_path / "two" / "t2.hdr")
+    assert status == 1 and "is of another scan" in said
+
+
+@pytest.mark.parametrize("file", ["scans.csv", "discs.csv", "report.html", "report_files/report.css", "manifest.json"])
+def test_files_of_others_in_the_folder_are_left_as_they_are(file, label, tmp_path):
+    (tmp_path / "out" / file).parent.mkdir(parents=True)
+    (tmp_path / "out" / file).write_text("mine")
+    with pytest.raises(predict.UserError, match="not written by this software|is not a manifest"):
+        label(tmp_path / "a.nii.gz")
+    assert (tmp_path / "out" / file).read_text() == "mine"
+    assert not (tmp_path / "out" / "a_label-discs_dlabel.nii.gz").exists()
+
+
+def test_a_picture_of_others_is_left_as_it_is(label, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a_discs.png").write_text("mine")
+    status, said = label(tmp_path / "a.nii.gz")
+    assert status == 1 and "a_discs.png was not written by this tool" in said
+    assert (tmp_path / "out" / "a_discs.png").read_text() == "mine"
+
+
+def test_other_files_do_not_matter_and_a_folder_of_an_older_version_goes_on(label, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "notes.txt").write_text("mine")
+    assert label(tmp_path / "a.nii.gz") == (0, "")
+    (tmp_path / "out" / "manifest.json").unlink()  # older versions wrote none
+    assert label(tmp_path / "b.nii.gz") == (0, "")
+    assert {row["scan"] for row in table(tmp_path / "out" / "scans.csv")} == {"a", "b"}
+    assert (tmp_path / "out" / "notes.txt").read_text() == "mine"

@@ -3,14 +3,36 @@
 import json
 from pathlib import Path
 
+from utils.report.report import FILES, PARTS, Report
 from utils.scans.outputs import Job
 from utils.system.files import save_table
+from utils.system.manifest import Manifest
 from utils.system.version import code_version
 
 DISC_COLUMNS = ("scan", "level", "name", "confidence", "i", "j", "k", "x_mm", "y_mm", "z_mm", "place")
 SCAN_COLUMNS = (
     "scan", "discs", "lowest_confidence", "margin", "flags", "reason", "weights", "source", "place", "review",
 )  # fmt: skip
+
+
+def claim_predictions(folder):
+    """Record in the manifest of a folder that its tables and page are ours, before any of them is written.
+
+    They stay claimed, without a digest: several processes may write them anew at the same time.
+
+    Raises
+    ------
+    UserError
+        If one of them is there and was not written by this software.
+    """
+    manifest, names = (
+        Manifest(folder),
+        {"discs.csv", "scans.csv", "report.html", *(f"{FILES}/{part}" for part in PARTS)},
+    )
+    if not manifest.files and Report(folder).written():  # of a version that kept no manifest
+        manifest.adopt(names)
+    elif not names <= manifest.files.keys():
+        manifest.claim(names)
 
 
 def write_predictions(report):

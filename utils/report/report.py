@@ -17,8 +17,9 @@ import numpy as np
 from PIL import Image
 
 from utils.discs import FIRST, LAST, TYPICAL_GAP_MM, name, region
+from utils.inference.flags import DOUBTS
 from utils.report.entries import EDITING, discs_of, key_of, plane_of, read_entry, row_of, short_digest, wrong_levels
-from utils.report.flags import DOUBTS, MEANINGS, flags_of
+from utils.report.flags import MEANINGS, flags_of
 from utils.report.markers import colour, standing_out
 from utils.system.files import replace_file, save_bytes, save_json, save_text
 from utils.system.version import code_version

@@ -1,4 +1,4 @@
-"""The files of a labelled scan, and whose they are: nobody's labels are replaced by those of another."""
+"""The files of a labelled scan, and whose they are: no labels are replaced by those of another scan."""
 
 import hashlib
 import json
@@ -84,15 +84,17 @@ class Job:
         return Path(os.path.relpath(image, self.stem.parent.resolve())).as_posix()
 
     def image_digest(self):
-        """Return the SHA-256 of the scan's file.
+        """Return the SHA-256 of the scan's file, or of both halves of a pair: what it is, wherever it lies.
 
         Raises
         ------
         UserError
             If it cannot be read.
         """
+        pair = self.image.suffix.lower() in (".hdr", ".img")
+        halves = [self.image.with_suffix(ending) for ending in (".hdr", ".img")] if pair else [self.image]
         try:
-            return digest(self.image.read_bytes())
+            return digest(b"".join(half.read_bytes() for half in halves))
         except OSError as error:
             raise UserError(f"{self.image} cannot be read ({error.strerror})") from None
 
@@ -122,13 +124,17 @@ class Job:
         UserError
             If what is there is not to be replaced.
         """
-        held = [digest(self.labels.read_bytes())] if self.labels.exists() else []
-        if not held and not self.sidecar.exists():
+        # Not Path.exists, which raises for a name that is too long; writing to it says so in a sentence.
+        labels, sidecar, picture = map(os.path.exists, (self.labels, self.sidecar, self.picture))
+        held = [digest(self.labels.read_bytes())] if labels else []
+        if not held and not sidecar:
+            if picture:
+                raise UserError(f"{self.picture} was not written by this tool, and is left as it is: move it")
             return []
         try:
-            told = json.loads(self.sidecar.read_text())
-            ours = told["GeneratedBy"][0]["Name"] == TOOL and set(held) <= set(told["LabelDigests"])
-            (source,) = told["Sources"]
+            content = json.loads(self.sidecar.read_text())
+            ours = content["GeneratedBy"][0]["Name"] == TOOL and set(held) <= set(content["LabelDigests"])
+            (source,) = content["Sources"]
             by_hand = not reviewed and self.review() is not None
         except (OSError, ValueError, LookupError, TypeError):
             ours = False
@@ -139,6 +145,6 @@ class Job:
             )
         if by_hand:
             raise UserError(f"{self.labels} was reviewed by a person, and is left as it is")
-        if source != self.source:
+        if source != self.source and content.get("ImageDigest") != self.image_digest():
             raise UserError(f"{self.labels} is of another scan ({source}), and is left as it is: give another --out")
         return held

@@ -64,6 +64,10 @@ class Manifest:
         self.claimed |= names
         self._save({**self._read(), **dict.fromkeys(names)})
 
+    def adopt(self, names):
+        """Record that these files are ours, whatever they hold: of a version that kept no manifest."""
+        self._save({**dict.fromkeys(names), **self._read()})
+
     def record(self):
         """Record the contents of the claimed files, and forget those that were not written."""
         files = {**self._read(), **{name: _digest(self.folder / name) for name in self.claimed}}

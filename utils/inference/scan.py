@@ -1,0 +1,78 @@
+"""One scan from its file to labelled discs in world mm: what predict.py does for each, for use from Python."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from utils.discs import name
+from utils.inference.flags import doubts_of
+from utils.scans.nifti import MAX_VOXELS, position_flags, read_scan
+from utils.scans.sagittal import is_sagittal, slabs_of
+
+
+@dataclass
+class LabelledScan:
+    """The discs of a scan, from top to bottom.
+
+    Attributes
+    ----------
+    levels : (N,) int array, ascending
+        3 is C2-C3, 25 is L5-S1.
+    names : list of str
+        Of the levels, such as ``"C2-C3"``.
+    world : (N, 3) float array
+        Posterior tips in mm: x to the patient's right, y to the front, z to the head.
+    voxels : (N, 3) float array
+        The same in voxels of the file, within the volume.
+    confidence : (N,) float array in 0..1
+        Chance that a disc is right.
+    margin : float
+        Score of the labels less that of the best ones shifted by one level; NaN without a disc.
+    flags : list of str
+        Why the labels should be reviewed first; empty where nothing is doubtful.
+    """
+
+    levels: np.ndarray
+    names: list
+    world: np.ndarray
+    voxels: np.ndarray
+    confidence: np.ndarray
+    margin: float
+    flags: list
+
+
+def label_scan(path, labeller, max_voxels=MAX_VOXELS):
+    """Label the discs of a scan.
+
+    Parameters
+    ----------
+    path : path-like
+        A NIfTI file.
+    labeller : utils.inference.labeller.Labeller
+        As `load_labeller` returns it.
+    max_voxels : int
+        A larger file is refused before its data are read.
+
+    Returns
+    -------
+    LabelledScan
+
+    Raises
+    ------
+    ScanError
+        If the file cannot be read, with the reason.
+    """
+    scan = read_scan(path, max_voxels)
+    slabs, offsets, plane = slabs_of(scan, labeller.resolution)
+    return in_world(scan, plane, labeller.label(slabs, offsets))
+
+
+def in_world(scan, plane, prediction):
+    """Return the discs found in the slabs of a scan as a `LabelledScan`; ``plane`` is that of the slabs' offsets."""
+    world = plane.to_world(prediction.points, prediction.across)
+    voxels = np.clip(scan.to_voxel(world), 0, np.array(scan.data.shape) - 1)
+    flags = [*position_flags(scan), *([] if is_sagittal(scan) else ["not sagittal"]), *doubts_of(prediction)]
+    return LabelledScan(
+        prediction.levels, [name(level) for level in prediction.levels], world, voxels, prediction.confidence,
+        prediction.margin, flags,
+    )  # fmt: skip
