@@ -57,7 +57,7 @@ def spots(voxel, tilt):
 @pytest.mark.parametrize("codes", ["RAS", "PSR", "LAS", "RPI"])
 @pytest.mark.parametrize(("voxel", "tilt"), [((1.0, 1.0, 1.0), 0.0), ((3.0, 0.8, 0.9), 0.3)])
 def test_labels_lie_within_a_voxel_in_any_orientation(codes, voxel, tilt, tmp_path, monkeypatch):
-    monkeypatch.setattr(predict, "load_labeller", lambda path, device: BrightSpots(path))
+    monkeypatch.setattr(predict, "load_labeller", lambda path, *_: BrightSpots(path))
     data, affine, world = spots(voxel, tilt)
     image = nibabel.Nifti1Image(data, affine)
     image = image.as_reoriented(ornt_transform(io_orientation(affine), axcodes2ornt(codes)))
@@ -77,7 +77,7 @@ def test_labels_lie_within_a_voxel_in_any_orientation(codes, voxel, tilt, tmp_pa
 @pytest.fixture
 def label(tmp_path, monkeypatch, capsys):
     """Return a function that labels a scan with bright spots; it gives the status and what was said on stderr."""
-    monkeypatch.setattr(predict, "load_labeller", lambda path, device: BrightSpots(path))
+    monkeypatch.setattr(predict, "load_labeller", lambda path, *_: BrightSpots(path))
 
     def run(scan, voxel=(1.0, 1.0, 1.0), *flags):
         data, affine, _ = spots(voxel, 0.0)
@@ -135,7 +135,7 @@ def test_a_list_with_an_unknown_name_gives_a_warning(label, tmp_path):
 
 
 def test_two_scans_of_one_name_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(predict, "load_labeller", lambda path, device: BrightSpots(path))
+    monkeypatch.setattr(predict, "load_labeller", lambda path, *_: BrightSpots(path))
     with pytest.raises(predict.UserError, match="two scans are called sub-1_T2w"):
         predict.main(["a/sub-1_T2w.nii.gz", "b/sub-1_T2w.nii.gz", "--weights", "spots", "--out", str(tmp_path)])
     with pytest.raises(predict.UserError, match="and not both"):

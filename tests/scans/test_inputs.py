@@ -32,7 +32,7 @@ class OneDisc:
 @pytest.fixture
 def label(tmp_path, monkeypatch, capsys):
     """Return a function that labels files; it gives the exit status, what was said on stderr, and the folder."""
-    monkeypatch.setattr(predict, "load_labeller", lambda path, device: OneDisc(path))
+    monkeypatch.setattr(predict, "load_labeller", lambda path, *_: OneDisc(path))
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments):

@@ -263,7 +263,7 @@ def test_a_folder_removed_under_a_preparation_is_told(tmp_path, monkeypatch, cap
 def test_labels_removed_under_a_prediction_are_told(tmp_path, monkeypatch, capsys):
     from test_inputs import OneDisc
 
-    monkeypatch.setattr(predict, "load_labeller", lambda path, device: OneDisc(path))
+    monkeypatch.setattr(predict, "load_labeller", lambda path, *_: OneDisc(path))
     add_scan(tmp_path / "tree", "sub-1_T2w", discs=None)
     summarise = predict.summarise
 
