@@ -1,4 +1,4 @@
-"""Make synthetic people: T1w and T2w volumes with disc labels, laid out exactly like spine-generic.
+"""Make synthetic subjects: T1w and T2w volumes with disc labels, laid out exactly like spine-generic.
 
 Anatomy, posture, field of view, voxel size, orientation, tilt of the box, shading and noise vary from
 subject to subject. Every other script runs on them unchanged.

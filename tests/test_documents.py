@@ -226,9 +226,12 @@ def test_the_example_of_the_inputs_reads_prepared_samples(phantom, monkeypatch):
 
 
 def prose():
-    """Return {where: words} of the documentation."""
-    code = r"`[^`\n]+`"
-    found = {str(text.relative_to(ROOT)): re.sub(code, "", text.read_text(encoding="utf-8")) for text in TEXTS}
+    """Return {where: words} of the documentation and the help texts."""
+    found = {str(text.relative_to(ROOT)): re.sub(r"`[^`\n]+`", "", text.read_text(encoding="utf-8")) for text in TEXTS}
+    for name in PROGRAMS:
+        helps = [parser.format_help() for parser in parsers_of(program(name).build_parser())]
+        found[f"{name} --help"] = "\n".join(helps)
+    found["Makefile"] = (ROOT / "Makefile").read_text()
     return {where: " ".join(words.split()) for where, words in found.items()}
 
 
