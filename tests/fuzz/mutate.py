@@ -60,7 +60,7 @@ def _written(kind, rng):
 
 
 def mutate(content, kind, rng):
-    """Return damaged bytes: bits turned, parts cut, doubled or replaced; headers more often than data."""
+    """Return damaged bytes: bits flipped, parts cut, doubled or replaced; headers more often than data."""
     content = bytearray(content)
     reach = 352 if kind in ("nifti", "labels") and rng.random() < 0.8 else len(content)
     for _ in range(rng.integers(1, 6)):

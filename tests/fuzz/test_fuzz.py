@@ -1,4 +1,4 @@
-"""Damaged files give a right result or one clear reason, soon, and with little memory.
+"""Damaged files give a correct result or one clear reason, quickly, and with little memory.
 
 `make test` takes the first 200 cases; `make fuzz` 2,000 by the variable FUZZ_CASES.
 """
@@ -78,7 +78,7 @@ def test_a_damaged_file_is_used_or_refused(seed, tmp_path):
     path.write_bytes(content)
     began = time.process_time()  # the machine may be busy with other things
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of nibabel, on strange headers
+        warnings.simplefilter("ignore")  # of nibabel, about damaged headers
         try:
             use(kind, path)
         except (ScanError, UserError) as error:

@@ -17,9 +17,9 @@ from utils.training.runs import holds_run
 
 SCRIPTS = ("prepare_spinegeneric", "train", "evaluate", "predict")
 NETWORK = ["--features", "16", "--stacks", "1", "--batch-size", "4", "--no-amp", "--device", "cpu", "--epochs", "3"]
-UNTIL = 1800  # seconds that nothing here takes, be the machine ever so busy
+LIMIT_S = 1800  # nothing here takes that long, even on a busy machine
 
-# A server that has imported everything forks them: starting one takes no time, so that a kill meets it at work.
+# Forked from a server that has imported everything: they start at once, so that a kill finds them at work.
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(list(SCRIPTS))
 
@@ -35,19 +35,19 @@ def flags_of(script, home, out):
     return [str(flag) for flag in flags[script]]
 
 
-def work(script, flags, said, out, full_at):
-    """Run a script as the shell does, on one thread; at the writing ``full_at`` there is no room for a byte.
+def work(script, flags, output, out, full_at):
+    """Run a script as the shell does, on one thread; at the writing ``full_at`` the disk is full.
 
     Parameters
     ----------
-    script, flags, said
-        What to run, and the file of what it says.
+    script, flags, output
+        What to run, and the file for its output.
     out : Path
         Its output folder: the files written there are listed in ``out.writes``, in their order.
     full_at : (str, int) or None
-        A file under ``out``, and which time it is written.
+        A file under ``out``, and at which of its writings.
     """
-    sys.stdout = sys.stderr = open(said, "w")
+    sys.stdout = sys.stderr = open(output, "w")
     import torch
 
     torch.set_num_threads(1)
@@ -55,13 +55,13 @@ def work(script, flags, said, out, full_at):
     if script == "train":
         module.RECIPES["default"]["least_slices"] = 12
         importlib.import_module("utils.training.engine").CALIBRATION_VIEWS = 2
-    told, times = files.cannot_be_written, {}
+    original, times = files.cannot_be_written, {}
 
     @contextlib.contextmanager
     def listed(path):
         name = str(Path(path).relative_to(out))
         times[name] = times.get(name, 0) + 1
-        with told(path), open(f"{out}.writes", "a") as writes:
+        with original(path), open(f"{out}.writes", "a") as writes:
             writes.write(f"{name}\n")
             writes.flush()
             before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -83,7 +83,7 @@ def work(script, flags, said, out, full_at):
 
 
 class Job:
-    """A script at work.
+    """A running script.
 
     Parameters
     ----------
@@ -94,25 +94,25 @@ class Job:
     """
 
     def __init__(self, script, home, out, full_at=None):
-        self.said, self.listed = (out.with_name(f"{out.name}.{ending}") for ending in ("said", "writes"))
+        self.output, self.listed = (out.with_name(f"{out.name}.{ending}") for ending in ("output", "writes"))
         self.listed.unlink(missing_ok=True)
-        arguments = (script, flags_of(script, home, out), str(self.said), out, full_at)
+        arguments = (script, flags_of(script, home, out), str(self.output), out, full_at)
         self.process = CONTEXT.Process(target=work, args=arguments)
         self.began = time.perf_counter()
         self.process.start()
 
     def end(self):
-        """Wait for its end; returns the exit status, what it said, and the seconds that it took."""
-        self.process.join(UNTIL)
+        """Wait for its end; returns the exit status, its output, and the seconds that it took."""
+        self.process.join(LIMIT_S)
         assert self.process.exitcode is not None, "it hangs"
-        return self.process.exitcode, self.said.read_text(), time.perf_counter() - self.began
+        return self.process.exitcode, self.output.read_text(), time.perf_counter() - self.began
 
 
 def whole(script, home, out):
-    """Run a script to its end; returns the seconds, and the files that it wrote in their order."""
+    """Run a script to its end; returns the seconds, and the files that it wrote, in order."""
     job = Job(script, home, out)
-    status, said, seconds = job.end()
-    assert status == 0, said
+    status, output, seconds = job.end()
+    assert status == 0, output
     return seconds, job.listed.read_text().splitlines()
 
 
@@ -127,9 +127,10 @@ def end_state(script, out):
             log = [{k: v for k, v in line.items() if k not in ("seconds", "images_per_s")} for line in content["log"]]
             args = {k: v for k, v in content["args"].items() if k not in ("resume", "out")}
             found[key] = digest_of({**content, "log": log, "args": args})
-        elif key.endswith("_dlabel.json"):  # it names its scan as seen from here
-            told = json.loads(path.read_text())
-            found[key] = {**told, "Sources": [(path.parent / source).resolve() for source in told["Sources"]]}
+        elif key.endswith("_dlabel.json"):  # its path to the scan depends on the folder
+            content = json.loads(path.read_text())
+            sources = [(path.parent / source).resolve() for source in content["Sources"]]
+            found[key] = {**content, "Sources": sources}
         elif script != "train" or path.suffix == ".gif":
             found[key] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found

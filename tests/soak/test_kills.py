@@ -1,4 +1,4 @@
-"""Scripts that were killed, or could not write a file, end as if nothing had happened once they are run again.
+"""Scripts that were killed, or could not write a file, give the same results once they are run again.
 
 `make test` kills each script at 3 random moments, `make soak` at 30 by the variable SOAK_KILLS.
 """
@@ -21,7 +21,7 @@ KILLS = int(os.environ.get("SOAK_KILLS", 3))
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """Return a folder with the results of an undisturbed run of each script, what each took, and how it left them."""
+    """Return a folder with the results of an undisturbed run of each script, the time of each, and its end state."""
     home = tmp_path_factory.mktemp("soak")
     make_phantom.main(["--subjects", "3", "--out", str(home / "tree"), "--seed", "8"])
     with pytest.MonkeyPatch.context() as patch:
@@ -31,7 +31,7 @@ def home(tmp_path_factory):
 
 
 @pytest.mark.parametrize("script", OUT)
-def test_a_killed_script_goes_on_and_ends_as_one_left_alone(script, home, tmp_path):
+def test_a_killed_script_resumes_and_ends_as_an_undisturbed_one(script, home, tmp_path):
     home, took, states = home
     rng, working = np.random.default_rng(0), 0
     for kill in range(KILLS):
@@ -44,7 +44,7 @@ def test_a_killed_script_goes_on_and_ends_as_one_left_alone(script, home, tmp_pa
         whole(script, home, out)
         assert end_state(script, out) == states[script], f"kill {kill}"
         shutil.rmtree(out)
-    assert working > 0  # a script that was always done before its end would prove nothing
+    assert working > 0  # kills that always came after the end would prove nothing
 
 
 def one_of_each_kind(script, files):
@@ -62,15 +62,15 @@ def one_of_each_kind(script, files):
 
 
 @pytest.mark.parametrize("script", OUT)
-def test_a_disk_that_is_full_is_told_and_made_up_for(script, home, tmp_path):
+def test_a_full_disk_is_reported_and_the_next_run_completes_the_work(script, home, tmp_path):
     """Each kind of file fails once, run after run in the same folder; then there is room."""
     home, took, states = home
     out, failed = tmp_path / "out", set()
     for file, time_ in one_of_each_kind(script, took[script][1]):
-        status, said, _ = Job(script, home, out, (file, time_)).end()
-        assert "Traceback" not in said
+        status, output, _ = Job(script, home, out, (file, time_)).end()
+        assert "Traceback" not in output
         if status:
-            assert status in (1, 2) and f"{file} cannot be written" in said, f"{file}: {said}"
+            assert status in (1, 2) and f"{file} cannot be written" in output, f"{file}: {output}"
             failed.add(file)
     assert failed == {file for file, _ in one_of_each_kind(script, took[script][1])}
     whole(script, home, out)

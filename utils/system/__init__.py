@@ -1,1 +1,1 @@
-"""What every script needs and no field knows of: files, flags, processes, devices, progress, signals."""
+"""What every script needs and has nothing to do with imaging: files, flags, locks, processes, devices, signals."""

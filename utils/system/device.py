@@ -17,12 +17,12 @@ def choose_device(name=None):
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise UserError(f"the device {name!r} cannot be used ({reason}): take --device cpu or cuda") from None
+        raise UserError(f"the device {name!r} cannot be used ({reason}): give --device cpu or cuda") from None
     return device
 
 
 def has_fast_bfloat16(device):
-    """Tell whether bfloat16 is computed by the hardware itself, rather than emulated."""
+    """Return whether the hardware computes in bfloat16 itself, rather than emulating it."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
@@ -37,9 +37,9 @@ def autocast(device, enabled):
 
 
 def keep_memory():
-    """Let the C library keep the memory that was freed: every batch takes as much again, on the CPU, page by page.
+    """Let the C library keep freed memory, since every batch on the CPU needs as much again, page by page.
 
-    Measured: a tenth of the time of a training on two cores. Where the library is not glibc, nothing happens.
+    It saves a tenth of the time of a training on two cores. Without glibc nothing happens.
     """
     trim_threshold, most_mapped = -1, -4  # M_TRIM_THRESHOLD and M_MMAP_MAX of malloc.h
     with contextlib.suppress(OSError, AttributeError):

@@ -1,4 +1,4 @@
-"""Processes that share the work on a machine, and end when the script that started them does."""
+"""Processes that share the work on a machine, and end with the script that started them."""
 
 import contextlib
 import multiprocessing
@@ -13,23 +13,22 @@ from utils.system.files import UserError
 
 @contextlib.contextmanager
 def processes(jobs):
-    """Give a pool of ``jobs`` processes.
+    """Yield a pool of ``jobs`` processes.
 
-    Those of the standard library wait for ever for more work when their script was killed, and finish all of
-    it after an error: these end with the script, and with the first error.
+    The standard library's processes wait for more work for ever once their script was killed, and after an error
+    finish all that was submitted. These end with the script, and at the first error.
 
     Raises
     ------
     UserError
-        If one of them was ended from outside.
+        If one of them was killed.
     """
     with ProcessPoolExecutor(jobs, initializer=_watch) as pool:
         try:
             yield pool
         except BrokenProcessPool:
             raise UserError(
-                "one of the processes was ended from outside, most often for want of memory: run it again, with "
-                "fewer --jobs"
+                "one of the processes was killed, most often for want of memory: run it again with fewer --jobs"
             ) from None
         finally:
             pool.shutdown(cancel_futures=True)

@@ -1,4 +1,4 @@
-"""Several processes that train or predict together, started by torchrun; one alone is the plain case."""
+"""Processes that train or predict together, started by torchrun; usually there is only one."""
 
 import os
 from datetime import timedelta
@@ -27,14 +27,14 @@ def join(name=None):
         device = choose_device(name)
         if device.type == "cuda":
             torch.cuda.set_device(device)
-        # Who labels fewer or smaller scans waits for the others at the end, however long.
+        # A process with fewer or smaller scans waits for the others at the end, however long.
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
         return device
     return choose_device(name)
 
 
 def leave():
-    """Part from the other processes, at the end of the work."""
+    """Leave the group of processes, at the end of the work."""
     if dist.is_initialized():
         dist.destroy_process_group()
 
@@ -45,7 +45,7 @@ def count():
 
 
 def rank():
-    """Return the number of this process; the one with 0 writes what belongs to all."""
+    """Return the number of this process; number 0 writes the files that all share."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
@@ -59,7 +59,7 @@ def mean(value):
 
 
 def gather(value):
-    """Return the values of all processes, a list by rank; they travel as pickles."""
+    """Return the values of all processes as a list by rank; they are sent as pickles."""
     if count() == 1:
         return [value]
     values = [None] * count()
@@ -68,16 +68,16 @@ def gather(value):
 
 
 def deal(items):
-    """Return this process's share of a list: every so-many-th item."""
+    """Return this process's share of a list: every `count()`-th item."""
     return items[rank() :: count()]
 
 
 def undeal(shares):
-    """Put the shares of `deal`, a list by rank, together in the first order."""
-    whole = [None] * sum(map(len, shares))
+    """Merge the shares of `deal`, a list by rank, into the list in its order."""
+    items = [None] * sum(map(len, shares))
     for own, share in enumerate(shares):
-        whole[own :: len(shares)] = share
-    return whole
+        items[own :: len(shares)] = share
+    return items
 
 
 def share(network, device):
@@ -91,7 +91,7 @@ def share(network, device):
 
 
 def share_statistics(network):
-    """Let a network's batch normalisations take the statistics of all processes; returns it."""
+    """Make a network's batch normalisations use the statistics of all processes; returns the network."""
     for module in network.modules():
         if type(module) is nn.BatchNorm2d:
             module.__class__ = SharedBatchNorm
@@ -108,25 +108,25 @@ class Mean(torch.autograd.Function):
 
     @staticmethod
     def backward(_, gradient):
-        """Every process's value is in the mean of all: the gradient is the mean of theirs."""
+        """Return the mean of the gradients, since every process's value is part of the mean."""
         return mean(gradient)
 
 
 class SharedBatchNorm(nn.BatchNorm2d):
-    """Batch normalisation by the statistics of all processes: torch's own `SyncBatchNorm` runs on GPUs alone."""
+    """Batch normalisation by the statistics of all processes: torch's own `SyncBatchNorm` runs on GPUs only."""
 
     def forward(self, x):
         """Normalise (B, C, h, w), where every process holds a batch of the same size."""
         if not self.training:
             return super().forward(x)
-        # In double precision, as torch's own sums: slices are mostly black, and small spreads tell.
-        middle = Mean.apply(x.mean((0, 2, 3), dtype=torch.float64)).float()
-        away = x - middle[:, None, None]
-        spread = Mean.apply((away**2).mean((0, 2, 3), dtype=torch.float64)).float()
+        # In double precision, as torch's own sums: slices are mostly black, and their variances small.
+        centre = Mean.apply(x.mean((0, 2, 3), dtype=torch.float64)).float()
+        deviation = x - centre[:, None, None]
+        variance = Mean.apply((deviation**2).mean((0, 2, 3), dtype=torch.float64)).float()
         with torch.no_grad():
             size = x.numel() / x.shape[1] * count()
-            self.running_mean.lerp_(middle, self.momentum)
-            self.running_var.lerp_(spread * size / (size - 1), self.momentum)
+            self.running_mean.lerp_(centre, self.momentum)
+            self.running_var.lerp_(variance * size / (size - 1), self.momentum)
             self.num_batches_tracked += 1
-        scale = self.weight / torch.sqrt(spread + self.eps)
-        return (away * scale[:, None, None] + self.bias[:, None, None]).to(x.dtype)
+        scale = self.weight / torch.sqrt(variance + self.eps)
+        return (deviation * scale[:, None, None] + self.bias[:, None, None]).to(x.dtype)

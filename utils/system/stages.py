@@ -5,20 +5,20 @@ from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
-AHEAD = 2  # items read before they are needed, and written after the next one is computed
-THREADS = torch.get_num_threads()  # as torch found the machine
+AHEAD = 2  # items read before they are needed, and written while the next ones are computed
+THREADS = torch.get_num_threads()  # what torch chose for the machine
 
 
 def leave_a_core():
-    """Compute with one thread fewer from now on, for reading and writing beside it.
+    """Compute with one thread fewer from now on, which leaves a core for reading and writing.
 
-    The threads of a convolution wait for each other: one that shares its core holds up all of them.
+    The threads of a convolution wait for each other: one that shares its core delays all of them.
     """
     torch.set_num_threads(min(torch.get_num_threads(), max(1, THREADS - 1)))
 
 
 def overlapped(items, read, compute, write, errors):
-    """Take items through three stages that run side by side; the middle one on the caller's thread.
+    """Pass items through three stages that run side by side, the middle one on the caller's thread.
 
     Parameters
     ----------
@@ -30,27 +30,27 @@ def overlapped(items, read, compute, write, errors):
     write : callable
         Of an item and what was computed.
     errors : tuple of exception types
-        Of one item: the others go on.
+        Errors of a single item, after which the others continue.
 
     Yields
     ------
     item, error or None
-        In order, when the item is done.
+        In order, each when it is done.
     """
     items = iter(items)
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
         reading, writing = deque(), deque()
 
-        def ask():
+        def read_next():
             for item in items:
                 reading.append((item, reader.submit(read, item)))
                 return
 
         for _ in range(AHEAD):
-            ask()
+            read_next()
         while reading:
             item, future = reading.popleft()
-            ask()
+            read_next()
             try:
                 computed = compute(item, future.result())
             except errors as error:
@@ -63,7 +63,7 @@ def overlapped(items, read, compute, write, errors):
 
 
 def _error_of(future, errors):
-    """Wait for a write; returns its error if it is one of an item, and raises any other."""
+    """Wait for a write; returns an error of its item, and raises any other."""
     try:
         future.result()
     except errors as error:
