@@ -282,6 +282,7 @@ def test_two_processes_train_as_one(data, undisturbed, tmp_path, monkeypatch):
 
 
 def test_shared_batch_statistics_are_those_of_torch():
+    torch.manual_seed(0)
     own, torchs = (build_model("hourglass_attention", 4, 1, 1, 8, 1) for _ in range(2))
     torchs.load_state_dict(own.state_dict())
     ranks.share_statistics(own)
