@@ -121,7 +121,7 @@ def generate_images(bank, count, generator):
     depth = torch.gather(bank.shift[which], 1, row)[:, 0] + draw.normal(0, 2.5)
     depth, thickness = depth + draw.chance(0.2) * draw.uniform(-22, 22), draw.uniform(3, 8)
     signal = _signals(draw)
-    rough = torch.from_numpy(TEXTURE.astype(np.float32)).to(draw.device) * draw.uniform(0.3, 2.0)[:, None]
+    rough = torch.from_numpy(TEXTURE.astype(np.float32)).to(draw.device) * draw.uniform(0.15, 1.7)[:, None]
     image = torch.zeros(count, SIZE, SIZE, device=draw.device)
     texture = torch.zeros_like(image)
     # The head goes with the cervical spine.
@@ -302,7 +302,7 @@ def _scanner(draw, image, points):
     # Windowed as for reading: the bright end, or the dark one, is cut off.
     values = image.flatten(1)[:, ::16].sort(1).values
     last = values.shape[1] - 1
-    high = 1 - draw.chance(0.3) * draw.uniform(0.005, 0.2)
+    high = 1 - draw.chance(0.3) * draw.uniform(0.005, 0.14)
     low = draw.chance(0.15) * draw.uniform(0, 0.3)
     low, high = (torch.gather(values, 1, (part * last).long()[:, None]).view(shape) for part in (low, high))
     image = (torch.minimum(image, high) - low).clamp(min=0)
@@ -348,22 +348,26 @@ def _window(draw, points):
     left = torch.minimum(left, (spine - 15).clamp(min=0))
     left = torch.maximum(left, (spine + 35 - width).clamp(max=SIZE))
     cut_rows, cut_columns = draw.chance(0.4)[:, None] > 0, draw.chance(0.4)[:, None] > 0
-    rows = ~cut_rows | ((line >= top[:, None]) & (line < (top + height)[:, None]))
-    columns = ~cut_columns | ((line >= left[:, None]) & (line < (left + width)[:, None]))
+    # Some images are rotated, and their corners are black.
+    slant = (draw.chance(0.2) * draw.uniform(-0.35, 0.35))[:, None, None]
+    low, right = line[:, None] + slant * (line - SIZE / 2), line - slant * (line[:, None] - SIZE / 2)
+    inside = (low >= 0) & (low < SIZE) & (right >= 0) & (right < SIZE)
+    top, left = top[:, None], left[:, None]
+    inside &= ~cut_rows[..., None] | ((low >= top[..., None]) & (low < (top + height[:, None])[..., None]))
+    inside &= ~cut_columns[..., None] | ((right >= left[..., None]) & (right < (left + width[:, None])[..., None]))
     # Many a lumbar scan ends just below the remnant disc S1-S2, which is taken for L5-S1 most easily there.
     low, ends = points[:, SACRAL, 0] + draw.uniform(0, 30), draw.chance(0.12)
-    rows &= (line < low[:, None]) | ~((ends > 0) & (low > 90))[:, None]
+    rows = (line < low[:, None]) | ~((ends > 0) & (low > 90))[:, None]
     # Many a cervical scan begins anywhere between the skull base and C3, so that no skull shows the levels.
     high, begins = points[:, FIRST, 0] + draw.uniform(-30, 50), draw.chance(0.3)
     rows &= (line >= high[:, None]) | ~((begins > 0) & (high < SIZE - 90))[:, None]
-    shown = rows[:, :, None] & columns[:, None, :]
     # Black rectangles cover captions at an edge.
     tall, wide, covered = draw.uniform(6, 30), draw.uniform(15, 110), draw.chance(0.12)[:, None] > 0
-    caption_top = torch.where(draw.chance(0.5) > 0, top, top + height - tall)
-    caption_left = torch.where(draw.chance(0.5) > 0, left, left + width - wide)
+    caption_top = torch.where(draw.chance(0.5) > 0, top[:, 0], top[:, 0] + height - tall)
+    caption_left = torch.where(draw.chance(0.5) > 0, left[:, 0], left[:, 0] + width - wide)
     down = covered & (line >= caption_top[:, None]) & (line < (caption_top + tall)[:, None])
     across = (line >= caption_left[:, None]) & (line < (caption_left + wide)[:, None])
-    return (shown & ~(down[:, :, None] & across[:, None, :])).float()[:, None]
+    return (inside & rows[:, :, None] & ~(down[:, :, None] & across[:, None, :])).float()[:, None]
 
 
 def _normalise(image, filled):

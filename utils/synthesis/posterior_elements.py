@@ -50,6 +50,10 @@ def _process(rng, canvas, level, tip, down, gap, depth, size):
     along = np.cos(slant) * back + np.sin(slant) * down
     start = tip + down * gap * 0.62 + back * depth
     across = np.array([along[1], -along[0]]) * tall / 2
+    # Between this process and the one above.
+    between = start - across * 1.7 + along * length * rng.uniform(0.3, 0.8)
+    tissue = rng.choice([FAT, FIBRE, MUSCLE], p=[0.5, 0.2, 0.3])
+    canvas.blob(between, [0.25 * gap, length * rng.uniform(0.15, 0.5)], tissue, (0,), np.arctan2(down[1], down[0]))
     corners = [
         start - 0.8 * across,
         start + along * length - across,
@@ -88,7 +92,7 @@ def _joint(rng, canvas, tip, down, gap, depth, size):
 
 def _streaks(rng, canvas, spine):
     """Draw streaks of fat and tendon in the muscles of the back, as many as the subject has."""
-    for _ in range(rng.integers(0, 40)):
+    for _ in range(rng.integers(0, 60)):
         index = rng.uniform(3, spine.lowest + 2)
         above = int(index)
         down = spine.tangent[above]

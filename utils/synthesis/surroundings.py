@@ -27,6 +27,10 @@ def draw_outline(rng, canvas, spine):
     levels = np.array([0.9, 3, 7, 9, 13, 18, 21, 24, 26, 29])
     rows, columns = np.interp(levels, place, tips[:, 0]), np.interp(levels, place, tips[:, 1])
     rows[0] -= 40
+    # Belly and buttocks go on in the line of the loins, however steep the sacrum is.
+    low = np.interp(23, place, tips[:, 1])
+    ahead, behind = columns.copy(), columns.copy()
+    ahead[-3:], behind[-3:] = low + 0.35 * (columns[-3:] - low), low + 0.75 * (columns[-3:] - low)
     fat, belly = np.exp(rng.normal(0, 0.4)), rng.uniform(0.7, 1.25)
     fat_front = size * fat * np.array([4, 5, 6, 8, 9, 9, 14, 20, 22, 24])
     # Thick in the nape and over the sacrum of some, whatever the rest of the body is like.
@@ -34,15 +38,15 @@ def draw_outline(rng, canvas, spine):
     more = nape * np.exp(-0.5 * ((levels - rng.uniform(5, 9)) / 2) ** 2)
     more += loin * np.exp(-0.5 * ((levels - 25) / 2.5) ** 2)
     fat_back = fat_front * rng.uniform(0.7, 1.3) + size * more
-    front = columns - size * np.array([88, 70, 62, 85, 120, 122 * belly, 112 * belly, 112 * belly, 120, 125])
-    back = columns + size * np.array([80, 62, 66, 72, 66, 62, 70, 76, 70, 60]) + 5 * (fat - 1) + 0.7 * size * more
+    front = ahead - size * np.array([88, 70, 62, 85, 120, 122 * belly, 112 * belly, 112 * belly, 120, 125])
+    back = behind + size * np.array([80, 62, 66, 72, 66, 62, 70, 76, 70, 60]) + 5 * (fat - 1) + 0.7 * size * more
     smooth = np.arange(0, canvas.shape[0] * PIXEL_MM, 4.0)
     front, back = (np.stack([smooth, _through(rows, line, smooth)], -1) for line in (front, back))
     depth = np.array([0, 1.0])
     canvas.ribbon(front, back, SKIN)
     canvas.ribbon(front + 2 * depth, back - 2 * depth, FAT)
-    thick, behind = (np.interp(smooth, rows, own)[:, None] * depth for own in (fat_front, fat_back))
-    canvas.ribbon(front + 2 * depth + 0.8 * thick, back - 2 * depth - behind, MUSCLE)
+    thick, thick_back = (np.interp(smooth, rows, own)[:, None] * depth for own in (fat_front, fat_back))
+    canvas.ribbon(front + 2 * depth + 0.8 * thick, back - 2 * depth - thick_back, MUSCLE)
     return front, back, thick
 
 
@@ -69,8 +73,9 @@ def draw_organs(rng, canvas, spine, skin):
     canvas.blob(heart, size * np.array([38, 30]), ORGAN, (0, 1))
     canvas.blob(heart, size * np.array([26, 20]), VESSEL, (0, 1))
     # Airway: pharynx and trachea down to the level of T4, then the aorta along the bodies to L4.
-    trachea = ahead[2:11] - [0, 12]
-    canvas.ribbon(trachea - [0, rng.uniform(9, 14)], trachea, AIR, (0, 1))
+    trachea = ahead[2:11] - [0, rng.uniform(8, 16)]
+    wide = rng.uniform(9, 14) * rng.uniform(0.4, 1.0, (9, 1)) * [0, 1]
+    canvas.ribbon(trachea - wide, trachea, AIR if rng.random() < 0.8 else MUSCLE, (0, 1))
     aorta = ahead[12:23] - [0, 2]
     if rng.random() < 0.75:
         canvas.ribbon(aorta - [0, rng.uniform(13, 20)], aorta, VESSEL, (0, 1) if rng.random() < 0.6 else (2, 3))
@@ -90,6 +95,8 @@ def draw_organs(rng, canvas, spine, skin):
             rng.choice([BOWEL, ORGAN, AIR, URINE, FAT], p=[0.45, 0.2, 0.15, 0.08, 0.12]),
             angle=rng.uniform(0, 3),
         )
+    # Fat between the sacrum and what lies in the pelvis.
+    canvas.ribbon(ahead[24:30] - [0, rng.uniform(20, 70)], ahead[24:30] + [0, 6], FAT)
     pelvis = tips[27] - [-25, rng.uniform(62, 85)]
     canvas.blob(pelvis, rng.uniform(14, 34, 2), URINE)
     canvas.blob(tips[28] - [0, 32], [rng.uniform(20, 35), rng.uniform(8, 14)], BOWEL, angle=-0.4)
