@@ -97,7 +97,7 @@ def make_subject(index, out, seed):
 
 
 def main(argv=None):
-    """Make people, as the flags say."""
+    """Make subjects, as the flags say."""
     args = build_parser().parse_args(argv)
     if args.subjects < 1:
         raise UserError(f"--subjects {args.subjects}: give 1 or more")
@@ -111,7 +111,7 @@ def main(argv=None):
         rows = list(progress((pool.map if pool else map)(make, numbers), args.subjects, "subject"))
     save_table(args.out / "participants.tsv", [COLUMNS, *(list(row.values()) for row in rows)], "\t")
     save_json(args.out / "dataset_description.json", {"Name": NAME, "BIDSVersion": "1.8.0", "DatasetType": "raw"})
-    print(f"{args.subjects} people, {2 * args.subjects} scans with labels, in {args.out}")
+    print(f"{args.subjects} subjects, {2 * args.subjects} scans with labels, in {args.out}")
 
 
 if __name__ == "__main__":

@@ -5,16 +5,19 @@ import pytest
 import torch
 from scipy import ndimage
 
-import utils.synthesis.images as randomise
 from utils.discs import SACRAL
 from utils.inference.heatmaps import render
 from utils.inference.second_pass import mask_to_spine
 from utils.scans.sagittal import normalise
 from utils.scans.sample import OUTSIDE, PRESENT, UNKNOWN
+from utils.synthesis import images as synthetic
+from utils.synthesis import scanner
 from utils.synthesis.anatomy import Anatomy, generate_anatomy
 from utils.synthesis.batches import CHANNELS, SyntheticBatches, render_batch, validation_samples
 from utils.synthesis.canvas import CSF, PIXEL_MM, TISSUES
+from utils.synthesis.dice import Dice
 from utils.synthesis.images import SIZE, Bank, generate_images
+from utils.synthesis.views import draw_window, shown_in_second_pass, slide, states_of
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +39,9 @@ def dots():
 def test_points_stay_on_their_tissue_however_the_view_is_bent(monkeypatch):
     signal = torch.zeros(8, len(TISSUES))
     signal[:, CSF] = 1.0
-    monkeypatch.setattr(randomise, "_signals", lambda draw: signal)
-    monkeypatch.setattr(randomise, "_scanner", lambda draw, image, points: image)
-    monkeypatch.setattr(randomise, "_normalise", lambda image, filled: image)
+    monkeypatch.setattr(synthetic, "draw_signals", lambda draw: signal)
+    monkeypatch.setattr(synthetic, "add_faults", lambda draw, image, points: image)
+    monkeypatch.setattr(synthetic, "normalise_images", lambda image, filled: image)
     images, points, states = generate_images(Bank([dots()], 1), 8, torch.Generator().manual_seed(0))
     away = []
     for image, place, state in zip(images[:, 0].numpy(), points.numpy(), states.numpy(), strict=True):
@@ -60,22 +63,22 @@ def test_what_lies_before_and_behind_the_spine_slides_along_it():
     row = torch.full((1, 1, 4), float(tips[10, 0]))
     beside = torch.tensor([-60.0, -40.0, 20.0, 40.0])  # before the bodies, in one, in the canal, behind it
     column = tips[10, 1] + beside.view(1, 1, 4).float()
-    rows, columns = randomise._slid(bank, torch.tensor([0]), (row, column), torch.tensor([25.0]), torch.tensor([-50.0]))
+    rows, columns = slide(bank, torch.tensor([0]), (row, column), torch.tensor([25.0]), torch.tensor([-50.0]))
     # Discs lie 25 mm below each other here: what is before is that of the next one, what is behind of the last but one.
     expected = np.array([tips[11], tips[10], tips[10], tips[8]])
     np.testing.assert_allclose(rows[0, 0], expected[:, 0], atol=1e-3)
     np.testing.assert_allclose(columns[0, 0], expected[:, 1] + beside.numpy(), atol=0.3)  # lines have steps of 0.5 mm
 
 
-def test_the_spine_alone_is_what_the_second_look_at_a_scan_shows():
+def test_an_image_masked_to_the_spine_is_what_the_second_pass_shows():
     bank, which = Bank([dots()], 1), torch.tensor([0])
     points = torch.from_numpy(dots().points - [200, 60])[None].float()
     pixel = torch.arange(SIZE).float()
     row, column = torch.meshgrid(pixel + 200, pixel + 60, indexing="ij")
     states = torch.zeros(1, 27)
     states[0, 6:12] = PRESENT
-    states[0, [1, SACRAL]] = PRESENT  # joints that no look goes by, since they are not reported
-    shown = randomise._mask_to_spine(bank, which, (row[None], column[None]), points, states)[0].numpy()
+    states[0, [1, SACRAL]] = PRESENT  # joints that no pass is masked by, since they are not reported
+    shown = shown_in_second_pass(bank, which, (row[None], column[None]), points, states)[0].numpy()
     expected = mask_to_spine(np.ones((1, SIZE, SIZE)), dots().points[6:12] - [200, 60], 1.0)[0]
     rows = slice(30, 150)  # between first and last disc; the lines beyond them differ, and all is shown there
     assert (shown[rows] != expected[rows]).mean() < 0.005  # tips of the bank are read to half a millimetre
@@ -91,12 +94,12 @@ def test_a_level_is_present_where_slab_and_window_show_it(bank):
     which = torch.tensor([0])
     bank = Bank([dots()], 1)
     for depth, expected in ((0.0, PRESENT), (4.9, PRESENT), (-8.0, UNKNOWN), (14.5, OUTSIDE)):
-        states = randomise._states(bank, which, points, window, torch.tensor([depth]))[0]
+        states = states_of(bank, which, points, window, torch.tensor([depth]))[0]
         assert states[2] == expected and states[3] == OUTSIDE and states[4] == OUTSIDE
 
 
 def test_an_image_of_noise_has_no_disc(bank, monkeypatch):
-    monkeypatch.setattr(randomise, "NOTHING_SHARE", 1.0)
+    monkeypatch.setattr(synthetic, "NOTHING_SHARE", 1.0)
     images, _, states = generate_images(bank, 4, torch.Generator().manual_seed(0))
     assert (states == OUTSIDE).all()
     assert 0 <= images.min() and images.max() <= 1
@@ -108,9 +111,9 @@ def test_an_image_of_noise_has_no_disc(bank, monkeypatch):
 def test_where_fluid_outshines_all_the_rest_is_as_it_was(monkeypatch):
     signals = []
     for share in (0.0, 1.0):
-        monkeypatch.setattr(randomise, "BRIGHT_FLUID_SHARE", share)
-        monkeypatch.setattr(randomise, "KNOWN_CONTRAST", 1.0)
-        signals.append(randomise._signals(randomise._Dice(torch.Generator().manual_seed(1), "cpu", 64)))
+        monkeypatch.setattr(scanner, "BRIGHT_FLUID_SHARE", share)
+        monkeypatch.setattr(scanner, "KNOWN_CONTRAST", 1.0)
+        signals.append(scanner.draw_signals(Dice(torch.Generator().manual_seed(1), "cpu", 64)))
     ratio = (signals[1] / signals[0]).numpy()
     assert ratio[:, CSF].min() >= 1 and 2 < ratio[:, CSF].max() < np.exp(1.2)
     assert (np.delete(ratio, CSF, axis=1) == 1).all()
@@ -119,7 +122,7 @@ def test_where_fluid_outshines_all_the_rest_is_as_it_was(monkeypatch):
 def test_images_are_normalised_as_scans_are():
     image = np.random.default_rng(0).gamma(2.0, 1.0, (SIZE, SIZE)).astype(np.float32)
     image[:40] = 0
-    found = randomise._normalise(torch.from_numpy(image)[None, None], torch.from_numpy(image > 0)[None, None])
+    found = scanner.normalise_images(torch.from_numpy(image)[None, None], torch.from_numpy(image > 0)[None, None])
     # Its percentiles are of an eighth of the pixels.
     np.testing.assert_allclose(found[0, 0], normalise(image), atol=0.03)
 
@@ -144,3 +147,17 @@ def test_targets_are_those_of_prepared_slices():
     places, levels = np.append(sample.points, [[200.0, 130.0]], 0), [*sample.levels, SACRAL]
     expected = render(places, [CHANNELS.index(k) for k in levels], len(CHANNELS), (SIZE, SIZE), 4.0, 1.0)
     np.testing.assert_allclose(render_batch(points, states)[0], expected, atol=1e-4)
+
+
+def test_a_view_may_begin_below_the_skull_and_its_discs_above_are_outside():
+    points = torch.zeros(400, 27, 2)
+    points[:, :, 0], points[:, :, 1] = 20.0 * torch.arange(27), 128.0  # the joint above C1 in row 20
+    window = draw_window(Dice(torch.Generator().manual_seed(0), "cpu", 400), points)[:, 0, :, 128]
+    first = window.argmax(1)
+    begins = (first > 0) & (first <= 70)
+    # From 30 mm above C1 to 50 mm below it, in three of ten; what is cropped or rotated comes on top of them.
+    assert 0.2 < begins.float().mean() < 0.6 and (window.sum(1) > 60).float().mean() > 0.95
+    which, shown = torch.zeros(400, dtype=torch.long), window[:, None, :, None].expand(-1, 1, -1, SIZE)
+    states = states_of(Bank([dots()], 1), which, points, shown, torch.zeros(400))
+    cut = first > 41
+    assert cut.sum() > 20 and (states[cut, 2] == OUTSIDE).all()

@@ -10,7 +10,7 @@ from utils.scans.sample import PRESENT, UNKNOWN, Sample
 from utils.synthesis.images import SIZE, generate_bank, generate_images
 
 RESOLUTION_MM, SIGMA_MM = 1.0, 4.0
-CHANNELS = [*LEVELS, SACRAL]  # of a network that learns from drawn people
+CHANNELS = [*LEVELS, SACRAL]  # of a network that is trained on synthetic images
 VALIDATION_SEED = 10**6  # of anatomies that no training sees
 
 
@@ -38,7 +38,7 @@ class SyntheticBatches:
 
 
 def render_batch(points, states):
-    """Draw heatmaps as `utils.inference.heatmaps.render` does, for a batch on its device.
+    """Render heatmaps as `utils.inference.heatmaps.render` does, for a batch on its device.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Images from a drawn anatomy: volumes with the contrast, resolution, place and noise of a scanner."""
+"""Images of a synthetic anatomy: volumes with the contrast, resolution, place and noise of a scanner."""
 
 from dataclasses import dataclass
 
@@ -61,7 +61,7 @@ class Volume:
 
 
 def choose_field_of_view(rng, anatomy):
-    """Choose what a scan covers, (top, bottom) in mm of the drawing: neck and chest, the whole spine, or the loin."""
+    """Choose what a scan covers, (top, bottom) in mm of the anatomy: cervicothoracic, whole or lumbar spine."""
     row = anatomy.points[:, 0]
     kind = rng.choice(FIELDS_OF_VIEW, p=[0.5, 0.2, 0.3])
     if kind == "cervical":
@@ -84,13 +84,13 @@ def generate_volume(rng, anatomy, contrast, field, voxel_mm, turn_deg=(0.0, 0.0,
     contrast : str
         ``T1w`` or ``T2w``.
     field : (top, bottom)
-        In mm of the drawing.
+        In mm of the anatomy.
     voxel_mm : three floats
         Size of a voxel left-right, front-back and head-foot.
     turn_deg : three floats
-        How the scanner's box is turned in the world, about its axes in that order.
+        How the scanner's box is rotated in the world, about its axes in that order.
     off_centre : float, optional
-        How far the middle of the box lies beside that of the drawing, in mm; random by default.
+        How far the middle of the box lies beside that of the anatomy, in mm; random by default.
 
     Returns
     -------
@@ -139,7 +139,7 @@ def generate_volume(rng, anatomy, contrast, field, voxel_mm, turn_deg=(0.0, 0.0,
 
 
 def _resample(maps, rows, columns, voxel, signal, rng):
-    """Turn tissues into signal on the scan's own grid in the sagittal plane; (4, Y, Z)."""
+    """Convert tissues into signal on the scan's own grid in the sagittal plane; (4, Y, Z)."""
     images = []
     blur = [0.42 * max(voxel[2], PIXEL_MM) / PIXEL_MM, 0.42 * max(voxel[1], PIXEL_MM) / PIXEL_MM]
     low = [int(max(min(axis) / PIXEL_MM - 8, 0)) for axis in (rows, columns)]
