@@ -17,14 +17,16 @@ from utils.report.entries import Slabs
 from utils.report.flags import MEANINGS
 from utils.report.predictions import claim_predictions, write_predictions
 from utils.report.report import Report
-from utils.scans.bids import find_scans, read_names
+from utils.scans.bids import find_scans
+from utils.scans.ignored import ignored_images, ignored_summary
 from utils.scans.labels import label_volume
+from utils.scans.names import match_names, read_names
 from utils.scans.nifti import MAX_VOXELS, ScanError, read_scan
 from utils.scans.outputs import TOOL, Job, describe_discs, digest
 from utils.scans.sagittal import slabs_of
 from utils.system import ranks
 from utils.system.device import keep_memory
-from utils.system.files import UserError, run, save_bytes, save_json, sweep
+from utils.system.files import UserError, run, save_bytes, save_json, sweep, warn
 from utils.system.flags import new_parser, runs_of
 from utils.system.progress import progress
 from utils.system.stages import leave_a_core, overlapped
@@ -40,7 +42,7 @@ def build_parser():
     scans.add_argument("scans", nargs="*", type=Path, metavar="SCAN", help="NIfTI files to label")
     scans.add_argument("--data", type=Path, help="label a whole tree in the layout of BIDS instead")
     scans.add_argument("--contrasts", nargs="+", default=["T1w", "T2w"], help="of the images to take from --data")
-    scans.add_argument("--only", type=Path, help="text file with the names of the scans to label, one per line")
+    scans.add_argument("--only", type=Path, help="list of the subjects or scans to label (text, one per line)")
     scans.add_argument("--max-voxels", type=int, default=MAX_VOXELS, help="larger scans are refused unread")
     network = parser.add_argument_group("network")
     network.add_argument("--weights", type=Path, help="a run's folder, or a checkpoint file (default: those shipped)")
@@ -69,6 +71,9 @@ def list_jobs(args):
         root = args.out / "derivatives" / TOOL
         found = find_scans(args.data, args.contrasts)
         jobs = [Job(s.image, root / s.image.parent.relative_to(args.data) / s.name) for s in found]
+        ignored = ignored_images(args.data, args.contrasts, found)
+        if ignored and ranks.rank() == 0:
+            warn(ignored_summary(ignored, args.contrasts))
     else:
         jobs = [Job(path, args.out / path.name.removesuffix(".gz").removesuffix(".nii")) for path in args.scans]
     if not jobs:
@@ -79,13 +84,15 @@ def list_jobs(args):
         raise UserError(f"two scans are called {twice.name}: label them one by one, each with its own --out")
     if not args.only:
         return jobs
-    wanted = read_names(args.only)
-    asked = [job for job in jobs if job.stem.name in wanted]
+    names = {job.stem.name for job in jobs}
+    meant = match_names(read_names(args.only), names | {name.split("_")[0] for name in names})
+    wanted = set(meant.values())
+    asked = [job for job in jobs if {job.stem.name, job.stem.name.split("_")[0]} & wanted]
     if not asked:
-        raise UserError(f"{args.only} names none of the scans: write one name a line, such as sub-01_T2w")
-    strangers = wanted - {job.stem.name for job in asked}
-    if strangers and ranks.rank() == 0:
-        print(f"warning: {args.only} names what is no scan here: {', '.join(sorted(strangers))}", file=sys.stderr)
+        raise UserError(f"{args.only} names none of the scans: write one name per line, such as {jobs[0].stem.name}")
+    unmatched = sorted(entry for entry, name in meant.items() if name is None)
+    if unmatched and ranks.rank() == 0:
+        warn(f"{args.only} names what is no scan here: {', '.join(unmatched)}")
     return asked
 
 

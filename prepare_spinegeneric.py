@@ -5,34 +5,36 @@ Each scan becomes upright sagittal slices in mm, side by side, with its discs an
 """
 
 import contextlib
-import json
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
-from utils.discs import LEVELS, name, parse_levels
+from utils.discs import LEVELS, parse_levels
 from utils.inference.heatmaps import render
 from utils.report.figures import preview
-from utils.scans.bids import find_scans, participants, read_names
+from utils.scans.bids import find_scans, list_folder
+from utils.scans.counts import counts_table, summarise
+from utils.scans.ignored import ignored_images, ignored_labels, ignored_summary
+from utils.scans.labelled import labelled_sample
 from utils.scans.labels import read_discs
 from utils.scans.nifti import MAX_VOXELS, ScanError, read_scan
-from utils.scans.sagittal import normalise, sagittal, slabs_of
-from utils.scans.sample import UNKNOWN, Sample, level_states, load_sample, save_sample
-from utils.system.files import UserError, run, save_bytes, save_json, save_table, sweep
+from utils.scans.sample import load_sample, save_sample
+from utils.scans.selection import apart, excluded_by, people_of, select
+from utils.scans.splits import SPLITS, check_together, draw_split, match_split, person_groups, read_split_file
+from utils.system.files import UserError, run, save_json, save_table, sweep, warn
 from utils.system.flags import new_parser, whole_number
 from utils.system.journal import Journal, fingerprint
 from utils.system.pool import processes
 from utils.system.progress import progress
 from utils.system.version import code_version
 
-SPLITS = ("train", "val", "test")
-PROGRESS = "progress.jsonl"  # there while a data set is not complete
-PREVIEWED = 12  # slices a preview sheet
+PROGRESS = "progress.jsonl"  # exists while a data set is not complete
+PREVIEWED = 12  # slices per preview sheet
 SOURCE_COLUMNS = ("source", "institution_id", "institution")
-SAMPLE_COLUMNS = ("file", "name", "subject", "contrast", "source", "split", "levels", "height", "width", "landmarks")
+SAMPLE_COLUMNS = (
+    "file", "name", "subject", "group", "contrast", "source", "split", "levels", "height", "width", "landmarks", "note",
+)  # fmt: skip
 SKIPPED_COLUMNS = ("name", "subject", "contrast", "reason")
 
 
@@ -53,7 +55,15 @@ def build_parser():
     tree = parser.add_argument_group("input")
     tree.add_argument("--data", type=Path, required=True, help="root of the tree, with sub-* and derivatives/labels")
     tree.add_argument("--contrasts", nargs="+", default=["T1w", "T2w"], help="images to take")
-    tree.add_argument("--exclude", type=Path, help="text file with a subject or an image a line to leave out")
+    tree.add_argument(
+        "--labels", type=Path, action="append", default=[], metavar="DIR",
+        help="folder with sub-*/anat to take labels from instead of derivatives/labels; may be given several times, "
+        "and the first one that has labels of a scan counts",
+    )  # fmt: skip
+    tree.add_argument(
+        "--only-corrected", action="store_true", help="take scans whose labels a person corrected or marked as good"
+    )
+    tree.add_argument("--exclude", type=Path, help="list of subjects or scans to leave out (text, one per line)")
     tree.add_argument("--max-voxels", type=int, default=MAX_VOXELS, help="larger volumes are refused unread")
     slices = parser.add_argument_group("slices")
     slices.add_argument(
@@ -75,6 +85,28 @@ def build_parser():
     return parser
 
 
+def check(args):
+    """Refuse flags that make no sense, in a sentence."""
+    if not args.data.is_dir():
+        raise UserError(f"{args.data} is no folder: give the root of the data set with --data")
+    for folder in args.labels:
+        if not any(list_folder(folder, "sub-")):
+            raise UserError(f"{folder} holds no labels: give a folder that has sub-*/anat below it with --labels")
+    if min(args.split) < 0 or sum(args.split) <= 0:
+        raise UserError("--split takes three shares that are not negative and not all zero")
+    if not 0.1 <= args.resolution <= 10 or not 0.5 <= args.sigma <= 50:
+        raise UserError("--resolution takes 0.1 to 10 mm, and --sigma 0.5 to 50 mm")
+    begun = any((args.out / file).exists() for file in ("summary.json", PROGRESS))
+    if args.out.exists() and any(args.out.iterdir()) and not begun:
+        raise UserError(f"{args.out} holds other files: give an empty or a new folder with --out")
+
+
+def heatmaps_of(sample, levels, sigma):
+    """Render the heatmaps (C, H / 4, W / 4) of a sample, one per level."""
+    channels = [levels.index(level) for level in sample.levels]
+    return render(sample.points, channels, len(levels), sample.image.shape, sigma, sample.spacing)
+
+
 def prepare_scan(scan, source, settings):
     """Make the slice of one scan and save it.
 
@@ -90,225 +122,29 @@ def prepare_scan(scan, source, settings):
     dict or str
         The scan's row of ``samples.tsv``, or the reason why it cannot be used.
     """
-    if scan.label is None:
-        return "it has no disc labels under derivatives/labels"
+    part = "labels"
     try:
-        levels, world, landmarks = read_discs(scan.label, settings.max_voxels)
-    except ScanError as error:
-        return f"labels: {error}"
-    try:
+        discs = read_discs(scan.label, settings.max_voxels)
+        part = "image"
         image = read_scan(scan.image, settings.max_voxels)
+        part = "labels"
+        sample, notes = labelled_sample(scan, image, discs, source, settings.levels, settings.resolution)
     except ScanError as error:
-        return f"image: {error}"
-    images, plane = sagittal(image, settings.resolution, through=world)
-    points, across = plane.to_pixel(world)
-    if (np.diff(points[:, 0]) <= 0).any():
-        below = int(np.argmax(np.diff(points[:, 0]) <= 0))
-        return f"labels: {name(levels[below + 1])} does not lie below {name(levels[below])}"
-    inside = ((points > -1) & (points < plane.shape)).all(1)
-    if not inside.all():
-        return f"labels: {name(levels[~inside][0])} lies outside of the image"
-    states = level_states(points, levels, plane.shape, plane.spacing)
-    wanted = np.isin(levels, settings.levels)
-    if not wanted.any():
-        return "labels: none of its discs is among the levels asked for"
-    states[levels[~wanted]] = UNKNOWN  # it is in view, but without a point there is nothing to judge it by
-    # What a prediction sees, which has no labels to find the plane by.
-    slabs, offsets, middle = slabs_of(image, settings.resolution)
-    offsets = offsets + (middle.origin - plane.origin) @ plane.across
-    sample = Sample(
-        scan.name, scan.subject, scan.contrast, source, normalise(images[0]), points[wanted], levels[wanted], states,
-        across[wanted], plane, slabs, offsets,
-    )  # fmt: skip
+        return f"{part}: {error}"
     file = Path("samples") / f"{scan.name}.npz"
     save_sample(settings.folder / file, sample, heatmaps_of(sample, settings.levels, settings.sigma))
-    shape = {"height": plane.shape[0], "width": plane.shape[1]}
     return {
-        "file": str(file),
-        "name": scan.name,
-        "subject": scan.subject,
-        "contrast": scan.contrast,
-        "source": source,
-        "levels": ",".join(map(str, sample.levels)),
-        **shape,
-        "landmarks": landmarks,
-    }
-
-
-def heatmaps_of(sample, levels, sigma):
-    """Render the heatmaps (C, H / 4, W / 4) of a sample, one a level."""
-    channels = [levels.index(level) for level in sample.levels]
-    return render(sample.points, channels, len(levels), sample.image.shape, sigma, sample.spacing)
-
-
-def read_split_file(path):
-    """Return {subject: split} from a JSON file {"train": [subjects], "val": [...], "test": [...]}."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        split_of = {}
-        for split in SPLITS:
-            subjects = content.get(split, [])
-            if not isinstance(subjects, list):
-                raise ValueError
-            for subject in map(str, subjects):
-                if subject in split_of:
-                    raise UserError(f"{path} names {subject} twice: keep one of the two")
-                split_of[subject] = split
-    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
-        raise UserError(f'{path} is no split: write JSON like {{"train": ["sub-01"], "val": [], "test": []}}') from None
-    strange = set(content) - set(SPLITS)
-    if strange:
-        raise UserError(f"{path} has a split called {sorted(strange)[0]!r}: name them train, val and test")
-    return split_of
-
-
-def draw_split(groups, shares, seed):
-    """Deal subjects into splits.
-
-    Parameters
-    ----------
-    groups : dict
-        Subject to a group whose subjects must stay together (the same one scanned under several names).
-    shares : three floats
-        Of the groups, for train, val and test.
-    seed : int
-
-    Returns
-    -------
-    dict
-        Subject to split.
-    """
-    names = sorted(set(groups.values()))
-    order = np.random.default_rng(seed).permutation(len(names))
-    ends = np.round(np.cumsum(shares) / np.sum(shares) * len(names)).astype(int)
-    if len(names) >= 3:  # none of the three is empty if it is wanted and there are subjects enough
-        ends[0] = np.clip(ends[0], shares[0] > 0, len(names) - (shares[1] > 0) - (shares[2] > 0))
-        ends[1] = np.clip(ends[1], ends[0] + (shares[1] > 0), len(names) - (shares[2] > 0))
-    split_of = {
-        names[index]: SPLITS[int(np.searchsorted(ends, place, side="right"))] for place, index in enumerate(order)
-    }
-    return {subject: split_of[group] for subject, group in groups.items()}
-
-
-def cells_of(rows, columns):
-    """Return dicts as the rows of a table, its head first."""
-    return [columns, *([row[column] for column in columns] for row in rows)]
-
-
-def summarise(rows, skipped, args):
-    """Return what `summary.json` holds: the settings, and counts by split, contrast and level."""
-    splits = {}
-    for split in SPLITS:
-        chosen = [row for row in rows if row["split"] == split]
-        levels = Counter(level for row in chosen for level in row["levels"].split(","))
-        splits[split] = {
-            "subjects": len({row["subject"] for row in chosen}),
-            "scans": len(chosen),
-            "discs": sum(levels.values()),
-            "by_contrast": dict(sorted(Counter(row["contrast"] for row in chosen).items())),
-            "by_level": {str(level): levels[str(level)] for level in args.levels},
-        }
-    return {
-        "levels": list(args.levels),
-        "resolution": args.resolution,
-        "sigma": args.sigma,
-        "contrasts": args.contrasts,
-        "seed": args.seed,
-        "scans": len(rows),
-        "skipped": len(skipped),
-        "landmarks_dropped": sum(row["landmarks"] for row in rows),
-        "splits": splits,
-    }
-
-
-def print_counts(summary):
-    """Print the table of counts."""
-    contrasts = summary["contrasts"]
-    print(f"{'split':8}{'subjects':>9}{'scans':>7}{'discs':>7}" + "".join(f"{contrast:>7}" for contrast in contrasts))
-    for split, counts in summary["splits"].items():
-        line = f"{split:8}{counts['subjects']:9}{counts['scans']:7}{counts['discs']:7}"
-        print(line + "".join(f"{counts['by_contrast'].get(contrast, 0):7}" for contrast in contrasts))
-
-
-def check(args):
-    """Refuse flags that make no sense, in a sentence."""
-    if not args.data.is_dir():
-        raise UserError(f"{args.data} is no folder: give the root of the data set with --data")
-    if min(args.split) < 0 or sum(args.split) <= 0:
-        raise UserError("--split takes three shares that are not negative and not all zero")
-    if not 0.1 <= args.resolution <= 10 or not 0.5 <= args.sigma <= 50:
-        raise UserError("--resolution takes 0.1 to 10 mm, and --sigma 0.5 to 50 mm")
-    begun = any((args.out / file).exists() for file in ("summary.json", PROGRESS))
-    if args.out.exists() and any(args.out.iterdir()) and not begun:
-        raise UserError(f"{args.out} holds other files: give an empty or a new folder with --out")
-
-
-def main(argv=None):
-    """Prepare the data, as the flags say."""
-    args = build_parser().parse_args(argv)
-    check(args)
-    people = participants(args.data)
-    scans = find_scans(args.data, args.contrasts)
-    scans, namesakes = apart(scans)
-    excluded = read_names(args.exclude) if args.exclude else set()
-    chosen = read_split_file(args.split_file) if args.split_file else None
-
-    skipped = [(scan, "another image of the tree has the same name: rename one of the two") for scan in namesakes]
-    todo = []
-    for scan in scans:
-        if scan.subject in excluded or scan.name in excluded:
-            skipped.append((scan, "excluded by the list"))
-        elif chosen is not None and scan.subject not in chosen:
-            skipped.append((scan, "its subject is not named in the split file"))
-        else:
-            todo.append(scan)
-    settings = Settings(args.out, args.levels, args.resolution, args.sigma, args.max_voxels)
-    sources = [
-        next((people.get(scan.subject, {}).get(c) for c in SOURCE_COLUMNS if c in people.get(scan.subject, {})), "")
-        for scan in todo
-    ]
-    sweep(args.out)
-    journal = Journal(args.out / PROGRESS)
-    (args.out / "summary.json").unlink(missing_ok=True)  # nobody trains on half of one data set and half of another
-    results = prepare_all(todo, sources, settings, args.jobs, journal)
-    skipped += [(scan, result) for scan, result in zip(todo, results, strict=True) if isinstance(result, str)]
-    rows = [result for result in results if isinstance(result, dict)]
-    listed = [{"name": s.name, "subject": s.subject, "contrast": s.contrast, "reason": reason} for s, reason in skipped]
-    subjects_found = {scan.subject for scan in scans}
-    strangers = [(subject, "split file") for subject in sorted(set(chosen or {}) - subjects_found)]
-    strangers += [
-        (word, "list to exclude") for word in sorted(excluded - subjects_found - {scan.name for scan in scans})
-    ]
-    for word, where in strangers:
-        listed.append({"name": "", "subject": word, "contrast": "", "reason": f"named in the {where}, but has no scan"})
-    save_table(args.out / "skipped.tsv", cells_of(listed, SKIPPED_COLUMNS), "\t")
-    if not rows:
-        first = f"the first one: {listed[0]['reason']}" if listed else "it has no sub-*/anat images of these contrasts"
-        raise UserError(f"no scan of {args.data} can be used ({first}); see {args.out / 'skipped.tsv'}")
-
-    groups = {row["subject"]: people.get(row["subject"], {}).get("same_person_group") or row["subject"] for row in rows}
-    split_of = chosen if chosen is not None else draw_split(groups, args.split, args.seed)
-    for row in rows:
-        row["split"] = split_of[row["subject"]]
-    write(args, rows, listed)
-    sweep(args.out)  # processes of a run that was killed may have ended since
-    journal.finish()
-
-
-def apart(scans):
-    """Return the first scan of each name, and the others: two would be one file, and one scan counted twice."""
-    first = {}
-    for scan in scans:
-        first.setdefault(scan.name, scan)
-    kept = list(first.values())
-    return kept, [scan for scan in scans if first[scan.name] is not scan]
+        "file": str(file), "name": scan.name, "subject": scan.subject, "contrast": scan.contrast, "source": source,
+        "levels": ",".join(map(str, sample.levels)), "height": sample.plane.shape[0], "width": sample.plane.shape[1],
+        "landmarks": discs.landmarks, "note": "; ".join(notes),
+    }  # fmt: skip
 
 
 def prepare_all(scans, sources, settings, jobs, journal):
-    """Prepare scans in ``jobs`` processes, but for those done before; returns their results in the same order."""
+    """Prepare scans in ``jobs`` processes, except those done before; returns their results in the same order."""
     version = code_version()
     keys = [
-        fingerprint(version, settings, scan, source, files=[file for file in (scan.image, scan.label) if file])
+        fingerprint(version, settings, scan, source, files=[scan.image, scan.label])
         for scan, source in zip(scans, sources, strict=True)
     ]
     todo = [index for index, key in enumerate(keys) if not is_done(journal.results.get(key), settings.folder)]
@@ -322,14 +158,20 @@ def prepare_all(scans, sources, settings, jobs, journal):
 
 
 def is_done(result, folder):
-    """Tell whether a scan was found unusable, or its slice is there."""
-    made = isinstance(result, dict) and set(SAMPLE_COLUMNS) - {"split"} <= set(result)
+    """Return whether a scan was found unusable, or its slice exists."""
+    made = isinstance(result, dict) and set(SAMPLE_COLUMNS) - {"split", "group"} <= set(result)
     return isinstance(result, str) or (made and (folder / str(result["file"])).is_file())
 
 
-def write(args, rows, listed):
+def cells_of(rows, columns):
+    """Return dicts as the rows of a table, its head first."""
+    return [columns, *([row[column] for column in columns] for row in rows)]
+
+
+def write(args, rows, listed, people, unmatched):
     """Write tables, summary and previews, and remove what an earlier run left that is not part of this one."""
-    summary = summarise(rows, listed, args)
+    left_out = [row for row in listed if row["name"]]
+    splits = summarise(rows, args.levels)
     keep = {row["name"] for row in rows}
     for stale in (args.out / "samples").glob("*.npz"):
         if stale.stem not in keep:
@@ -339,19 +181,83 @@ def write(args, rows, listed):
         shown = [load_sample(args.out / row["file"]) for row in chosen]
         sheet = args.out / f"preview_{split}.png"
         if shown:
-            title = f"{split}: {len(shown)} of {summary['splits'][split]['scans']} scans"
+            title = f"{split}: {len(shown)} of {splits[split]['scans']} scans"
             preview([(sample, heatmaps_of(sample, args.levels, args.sigma)) for sample in shown], sheet, title)
         else:
             sheet.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):  # a table that is not there, or that was told when it could not be read
-        table = (args.data / "participants.tsv").read_bytes()
-        save_bytes(args.out / "participants.tsv", table)
+    if people:
+        columns = list(dict.fromkeys(column for row in people.values() for column in row if column != "participant_id"))
+        cells = [[subject, *(row.get(column, "n/a") for column in columns)] for subject, row in people.items()]
+        save_table(args.out / "participants.tsv", [["participant_id", *columns], *cells], "\t")
+    else:
+        (args.out / "participants.tsv").unlink(missing_ok=True)
     save_table(args.out / "samples.tsv", cells_of(rows, SAMPLE_COLUMNS), "\t")
-    save_json(args.out / "summary.json", summary)
-    print_counts(summary)
-    print(f"{len(rows)} scans prepared, {len(listed)} left out (skipped.tsv says why), in {args.out}")
-    for reason, count in Counter(row["reason"] for row in listed).most_common(5):
+    facts = {key: getattr(args, key) for key in ("resolution", "sigma", "contrasts", "seed")}
+    dropped = sum(row["landmarks"] for row in rows)
+    counts = {"scans": len(rows), "skipped": len(left_out), "landmarks_dropped": dropped, "splits": splits}
+    save_json(args.out / "summary.json", {"levels": list(args.levels), **facts, **counts, "unmatched": unmatched})
+    print(counts_table(splits, args.contrasts))
+    print(f"{len(rows)} scans prepared, {len(left_out)} left out (skipped.tsv says why), in {args.out}")
+    for reason, count in Counter(row["reason"] for row in left_out).most_common(5):
         print(f"  {count:4} {reason}")
+
+
+def main(argv=None):
+    """Prepare the data, as the flags say."""
+    args = build_parser().parse_args(argv)
+    check(args)
+    found = find_scans(args.data, args.contrasts, args.labels)
+    scans, namesakes = apart(found)
+    subjects = list(dict.fromkeys(scan.subject for scan in scans))
+    people = people_of(args.data, subjects)
+    groups, chosen, excluded, unmatched = person_groups(people, subjects), None, set(), []
+    if args.split_file:
+        chosen, unknown = match_split(read_split_file(args.split_file), subjects, args.split_file)
+        check_together(groups, chosen, args.split_file)
+        unmatched += [(entry, "split file") for entry in unknown]
+    if args.exclude:
+        excluded, unknown = excluded_by(args.exclude, scans)
+        unmatched += [(entry, "list to exclude") for entry in unknown]
+    folders = " or ".join(map(str, args.labels)) or "derivatives/labels"
+    todo, skipped = select(scans, chosen, excluded, folders, args.only_corrected)
+    skipped += [(scan, "another image of the tree has the same name: rename one of the two") for scan in namesakes]
+    ignored = ignored_images(args.data, args.contrasts, found) + ignored_labels(args.data, args.labels, found)
+    if ignored:
+        warn(f"{ignored_summary(ignored, args.contrasts)} (ignored.tsv lists all)")
+    if unmatched:
+        names = ", ".join(f"{entry} ({where})" for entry, where in unmatched[:5])
+        warn(f"{len(unmatched)} entries match no subject and no scan: {names}{', ...' if len(unmatched) > 5 else ''}")
+
+    settings = Settings(args.out, args.levels, args.resolution, args.sigma, args.max_voxels)
+    sources = [next((people[s.subject][c] for c in SOURCE_COLUMNS if c in people.get(s.subject, {})), "") for s in todo]
+    sweep(args.out)
+    journal = Journal(args.out / PROGRESS)
+    (args.out / "summary.json").unlink(missing_ok=True)  # nobody trains on half of one data set and half of another
+    results = prepare_all(todo, sources, settings, args.jobs, journal)
+    skipped += [(scan, result) for scan, result in zip(todo, results, strict=True) if isinstance(result, str)]
+    rows = [result for result in results if isinstance(result, dict)]
+    listed = [{"name": s.name, "subject": s.subject, "contrast": s.contrast, "reason": reason} for s, reason in skipped]
+    for entry, where in unmatched:
+        reason = f"named in the {where}, but has no scan"
+        listed.append({"name": "", "subject": entry, "contrast": "", "reason": reason})
+    save_table(args.out / "skipped.tsv", cells_of(listed, SKIPPED_COLUMNS), "\t")
+    save_table(args.out / "ignored.tsv", [("file", "reason"), *((f.as_posix(), why) for f, why in ignored)], "\t")
+    if not rows:
+        first = f"the first one: {listed[0]['reason']}" if listed else "it has no sub-*/anat images of these contrasts"
+        raise UserError(f"no scan of {args.data} can be used ({first}); see {args.out / 'skipped.tsv'}")
+
+    used = {row["subject"]: groups[row["subject"]] for row in rows}
+    split_of = chosen if chosen is not None else draw_split(used, args.split, args.seed)
+    for row in rows:
+        row["split"], row["group"] = split_of[row["subject"]], groups[row["subject"]]
+    write(args, rows, listed, people, [entry for entry, _ in unmatched])
+    if not any(row["split"] == "val" for row in rows):
+        warn(
+            "the val split is empty, and train.py needs it to select the epoch: prepare again with a second share of "
+            "--split above 0, more subjects, or subjects under val in --split-file"
+        )
+    sweep(args.out)  # processes of a run that was killed may have ended since
+    journal.finish()
 
 
 if __name__ == "__main__":

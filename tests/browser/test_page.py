@@ -12,7 +12,7 @@ from playwright.sync_api import sync_playwright
 from utils.evaluation.cases import Case, compare
 from utils.inference.labeller import Prediction
 from utils.report.report import Report
-from utils.scans.bids import read_names
+from utils.scans.names import read_names
 
 EVIL = "<img src=x onerror=document.title='broken'>"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",

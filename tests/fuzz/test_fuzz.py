@@ -13,7 +13,7 @@ import pytest
 import torch
 from mutate import KINDS, mutate, original
 
-from prepare_spinegeneric import is_done, read_split_file
+from prepare_spinegeneric import is_done
 from utils.inference.checkpoint import load_checkpoint
 from utils.inference.labeller import Labeller
 from utils.scans.bids import participants
@@ -21,6 +21,7 @@ from utils.scans.labels import read_discs
 from utils.scans.nifti import ScanError, read_scan
 from utils.scans.sagittal import slabs_of
 from utils.scans.sample import load_sample, load_summary, load_table
+from utils.scans.splits import read_split_file
 from utils.system.files import UserError
 from utils.system.journal import Journal
 
@@ -39,8 +40,8 @@ def use(kind, path):
         slabs, _, plane = slabs_of(scan)
         assert np.isfinite(slabs).all() and plane.spacing > 0
     elif kind == "labels":
-        levels, world, _ = read_discs(path)
-        assert (np.diff(levels) > 0).all() and np.isfinite(world).all()
+        discs = read_discs(path)
+        assert (np.diff(discs.levels) > 0).all() and np.isfinite(discs.world).all()
     elif kind == "npz":
         assert load_sample(path).image.ndim == 2
     elif kind == "checkpoint":

@@ -51,9 +51,9 @@ def test_the_same_discs_whatever_the_order_of_axes(codes, tilt, tmp_path):
     assert points[0, 1] < points[1, 1]  # the first sphere lies further to the front
     # Written back, each label is within a voxel of its sphere.
     (tmp_path / "labels.nii.gz").write_bytes(label_volume(scan, [20, 21, 22], plane.to_world(points, across)))
-    levels, again, _ = read_discs(tmp_path / "labels.nii.gz")
-    assert levels.tolist() == [20, 21, 22]
-    away = np.abs(scan.to_voxel(again) - scan.to_voxel(world))
+    again = read_discs(tmp_path / "labels.nii.gz")
+    assert again.levels.tolist() == [20, 21, 22]
+    away = np.abs(scan.to_voxel(again.world) - scan.to_voxel(world))
     assert away.max() <= 1.0
 
 
@@ -85,19 +85,54 @@ def test_labels_on_another_grid_are_carried_over_by_world_coordinates(tmp_path):
     labels[2, 3, 4] = 21
     affine = np.diag([2.0, 2.0, 2.0, 1.0])
     affine[:3, 3] = [100, -50, 7]
-    levels, world, dropped = read_discs(save(tmp_path / "l.nii.gz", labels, affine))
-    assert levels.tolist() == [21] and dropped == 0
-    np.testing.assert_allclose(world, [[104, -44, 15]])
+    discs = read_discs(save(tmp_path / "l.nii.gz", labels, affine))
+    assert discs.levels.tolist() == [21] and discs.landmarks == 0
+    np.testing.assert_allclose(discs.world, [[104, -44, 15]])
 
 
 def test_values_near_integers_landmarks_and_blobs(tmp_path):
     labels = np.zeros((10, 10, 10), np.float32)
     labels[5, 5, 8] = 3.0000458
-    labels[5, 5, 4], labels[5, 7, 4] = 4, 4  # 2 mm apart: one disc, between the two
+    labels[5, 5, 4], labels[5, 6, 4], labels[5, 7, 5] = 4, 4, 4  # they touch, the last by an edge
     labels[1, 1, 1], labels[2, 2, 2] = 50, 60
-    levels, world, dropped = read_discs(save(tmp_path / "l.nii.gz", labels))
-    assert levels.tolist() == [3, 4] and dropped == 2
-    np.testing.assert_allclose(world[1], [5, 6, 4])
+    discs = read_discs(save(tmp_path / "l.nii.gz", labels))
+    assert discs.levels.tolist() == [3, 4] and discs.landmarks == 2 and not discs.faults
+    np.testing.assert_allclose(discs.world[1], [5, 6, 13 / 3])
+
+
+def ball(radius, sizes):
+    """Return a box with a ball of a radius in mm, made of voxels of these sizes in mm, and the voxel at its middle."""
+    half = np.ceil(radius / np.array(sizes)).astype(int)
+    grid = np.stack(np.meshgrid(*(np.arange(-n, n + 1) for n in half), indexing="ij"), -1)
+    return np.linalg.norm(grid * sizes, axis=-1) <= radius, half
+
+
+@pytest.mark.parametrize("radius", [1, 2, 3, 5])
+@pytest.mark.parametrize("sizes", [(1, 1, 1), (4, 0.6, 0.6), (0.8, 0.8, 2)])
+def test_a_ball_is_one_disc_at_its_middle(radius, sizes, tmp_path):
+    labels = np.zeros((30, 60, 60), np.uint8)
+    shape, half = ball(radius, sizes)
+    for level, middle in ((8, (15, 30, 45)), (9, (14, 29, 20))):
+        labels[tuple(slice(m - h, m + h + 1) for m, h in zip(middle, half, strict=True))][shape] = level
+    discs = read_discs(save(tmp_path / "l.nii.gz", labels, np.diag([*sizes, 1.0])))
+    assert discs.levels.tolist() == [8, 9] and not discs.faults
+    np.testing.assert_allclose(discs.world, np.array([(15, 30, 45), (14, 29, 20)]) * sizes, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("voxels", "reason"),
+    [
+        (((5, 5, 8), (5, 5, 20)), "two places"), (((5, 5, 8), (5, 5, 10)), "two places"),
+        (((5, slice(5, 25), 8),), "20 mm long"),
+    ],
+)  # fmt: skip
+def test_what_is_not_one_point_costs_its_level(voxels, reason, tmp_path):
+    labels = np.zeros((30, 30, 30), np.uint8)
+    labels[3, 3, 3], labels[3, 3, 20] = 21, 26
+    for place in voxels:
+        labels[place] = 22
+    discs = read_discs(save(tmp_path / "l.nii.gz", labels))
+    assert discs.levels.tolist() == [21] and reason in discs.faults[22] and discs.others == [26]
 
 
 def labels_with(*voxels):
@@ -111,7 +146,6 @@ def labels_with(*voxels):
     ("data", "reason"),
     [
         (labels_with(), "empty"),
-        (labels_with((1, 1, 1, 3), (1, 1, 9, 3)), "two places"),
         (labels_with((1, 1, 1, 3.2)), "no level"),
         (labels_with((1, 1, 1, 77)), "no level"),
         (labels_with((1, 1, 1, 50)), "landmarks only"),

@@ -13,6 +13,7 @@ from utils.evaluation.cases import Case, compare
 from utils.inference.labeller import Prediction
 from utils.scans.bids import find_scans
 from utils.scans.sample import UNKNOWN, load_split
+from utils.scans.splits import draw_split
 from utils.system.files import UserError
 
 SHARED = Path(__file__).parents[3] / "shared" / "real"
@@ -166,7 +167,7 @@ def test_subjects_stay_together_and_shares_are_kept(tmp_path):
 def test_the_same_subject_under_two_names_stays_together():
     groups = {"sub-1": "a", "sub-2": "a", "sub-3": "b", "sub-4": "c"}
     for seed in range(20):
-        split = prepare_spinegeneric.draw_split(groups, [0.5, 0.25, 0.25], seed)
+        split = draw_split(groups, [0.5, 0.25, 0.25], seed)
         assert split["sub-1"] == split["sub-2"]
         assert set(split.values()) == {"train", "val", "test"}
 

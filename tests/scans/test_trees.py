@@ -251,9 +251,9 @@ def test_a_folder_removed_under_a_preparation_is_told(tmp_path, monkeypatch, cap
     add_scan(tmp_path / "tree", "sub-1_T2w", discs=DISCS)
     write = prepare_spinegeneric.write
 
-    def write_and_remove(args, rows, listed):
+    def write_and_remove(args, *rest):
         shutil.rmtree(args.out)
-        write(args, rows, listed)
+        write(args, *rest)
 
     monkeypatch.setattr(prepare_spinegeneric, "write", write_and_remove)
     with pytest.raises(UserError, match="is no prepared sample: run prepare_spinegeneric.py again"):

@@ -225,7 +225,7 @@ def test_a_tree_like_that_of_spine_generic_with_the_same_bytes_twice(tmp_path):
         image, labels = nibabel.load(scan.image), nibabel.load(scan.label)
         assert image.shape == labels.shape
         np.testing.assert_array_equal(image.affine, labels.affine)
-        levels, _, _ = read_discs(scan.label)
+        levels = read_discs(scan.label).levels
         assert len(levels) == np.count_nonzero(labels.dataobj) >= 5
     with pytest.raises(UserError, match="is not empty"):
         make_phantom.main(["--subjects", "1", "--out", str(tmp_path / "a")])
@@ -240,5 +240,5 @@ def test_the_order_of_axes_does_not_move_the_discs(codes, tmp_path):
     labels[tuple(volume.voxels.T)] = volume.levels
     make_phantom.save_volume(tmp_path / "a.nii.gz", labels, volume.affine, codes)
     assert "".join(nibabel.aff2axcodes(nibabel.load(tmp_path / "a.nii.gz").affine)) == codes
-    _, world, _ = read_discs(tmp_path / "a.nii.gz")
+    world = read_discs(tmp_path / "a.nii.gz").world
     np.testing.assert_allclose(world, nibabel.affines.apply_affine(volume.affine, volume.voxels), atol=1e-3)

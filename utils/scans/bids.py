@@ -1,19 +1,21 @@
 """Which scans and disc labels a BIDS tree holds, under the names that spine-generic has used."""
 
 import csv
+import json
 import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from utils.system.files import UserError
+from utils.scans.names import match_names
 
-# Releases since 2025 have the first name, those before the second. Labels called desc-warp were carried
-# over from another contrast by registration, not set by hand: they match neither.
-LABEL_ENDINGS = ("label-discs_dlabel", "labels-disc-manual")
-# Any entity may stand between subject and contrast, but for those of phases and of what was made from a scan.
+# Spine-generic since 2025, spine-generic before, and the Spinal Cord Toolbox. Labels called desc-warp were carried
+# over from another contrast by registration, not placed by a person: no ending fits them.
+LABEL_ENDINGS = ("label-discs_dlabel", "labels-disc-manual", "labels-disc")
+# Any entity may stand between subject and contrast, except those of phases and of what was made from a scan.
 NO_SCAN = "part-(?:phase|real|imag)|desc-|label-|space-"
 NAMES = re.compile(rf"(sub-[^_]+)(?:_(?!{NO_SCAN})[a-z]+-[^_]+)*_([A-Za-z0-9]+)\.nii(?:\.gz)?$")
+MISSING = {"", "-", "n/a", "na", "nan", "none", "null"}  # no value, in any case of letters
 
 
 @dataclass
@@ -29,7 +31,7 @@ class ScanFile:
     contrast : str
     image : Path
     label : Path or None
-        Where its disc labels are; None if the tree has none.
+        Where its disc labels are; None if there are none.
     """
 
     name: str
@@ -38,37 +40,58 @@ class ScanFile:
     image: Path
     label: Path | None
 
+    @property
+    def reviewed(self):
+        """Whether the sidecar of the labels says that a person corrected them or marked them as good."""
+        if self.label is None:
+            return False
+        sidecar = self.label.with_name(f"{self.label.name.removesuffix('.gz').removesuffix('.nii')}.json")
+        try:
+            return json.loads(sidecar.read_text(encoding="utf-8"))["Review"]["Status"] in ("corrected", "good")
+        except (OSError, ValueError, LookupError, TypeError, RecursionError):
+            return False
 
-def find_scans(root, contrasts=("T1w", "T2w")):
+
+def find_scans(root, contrasts=("T1w", "T2w"), labels=()):
     """List the images of a tree, in the order of their names.
 
-    Only ``root/sub-*/[ses-*/]anat`` is looked at: neither ``sourcedata`` beside it, which holds the same
-    scans before preprocessing, nor derivatives. A link whose target is not there counts as a file; a folder
-    that may not be read is told on stderr.
+    Only ``root/sub-*/[ses-*/]anat`` is searched: neither ``sourcedata`` beside it, which holds the same scans before
+    preprocessing, nor derivatives. A link whose target is missing counts as a file; a folder that may not be read is
+    reported on stderr. `utils.scans.ignored` lists what is not taken.
 
     Parameters
     ----------
     root : path-like
     contrasts : sequence of str
+    labels : sequence of path-like
+        Derivatives folders with labels, ``root/derivatives/labels`` by default; for each scan the first one that has
+        labels of it counts.
 
     Returns
     -------
     list of ScanFile
     """
     root = Path(root)
+    folders = label_folders(root, labels)
     found = []
-    for subject in _inside(root, "sub-"):
-        for folder in (subject, *_inside(subject, "ses-")):
-            for image in _inside(folder / "anat", "sub-"):
+    for subject in list_folder(root, "sub-"):
+        for folder in (subject, *list_folder(subject, "ses-")):
+            for image in list_folder(folder / "anat", "sub-"):
                 parts = NAMES.match(image.name)
                 if parts and parts[2] in contrasts:
                     name = image.name.removesuffix(".gz").removesuffix(".nii")
-                    found.append(ScanFile(name, parts[1], parts[2], image, _label_of(root, image, name)))
+                    label = _label_of(folders, image.parent.relative_to(root), name)
+                    found.append(ScanFile(name, parts[1], parts[2], image, label))
     return sorted(found, key=lambda scan: (scan.name, str(scan.image)))
 
 
-def _inside(folder, beginning):
-    """Return what a folder holds under names that begin so; nothing where there is no such folder."""
+def label_folders(root, labels=()):
+    """Return the derivatives folders with labels: those given, or ``derivatives/labels`` of the tree."""
+    return [Path(folder) for folder in labels] or [Path(root) / "derivatives" / "labels"]
+
+
+def list_folder(folder, beginning):
+    """Return the entries of a folder whose names begin so; nothing where there is no such folder."""
     try:
         return [path for path in folder.iterdir() if path.name.startswith(beginning)]
     except (FileNotFoundError, NotADirectoryError):
@@ -78,14 +101,14 @@ def _inside(folder, beginning):
         return []
 
 
-def _label_of(root, image, name):
+def _label_of(folders, place, name):
     """Return the disc labels of an image, or None; a placeholder that git-annex left counts."""
-    folder = root / "derivatives" / "labels" / image.parent.relative_to(root)
-    for ending in LABEL_ENDINGS:
-        for suffix in (".nii.gz", ".nii"):
-            label = folder / f"{name}_{ending}{suffix}"
-            if label.exists() or label.is_symlink():
-                return label
+    for folder in folders:
+        for ending in LABEL_ENDINGS:
+            for suffix in (".nii.gz", ".nii"):
+                label = folder / place / f"{name}_{ending}{suffix}"
+                if label.exists() or label.is_symlink():
+                    return label
     return None
 
 
@@ -95,15 +118,16 @@ def participants(root):
     Returns
     -------
     dict
-        Subject to a dict of texts by column; empty where there is no such table, or one that cannot be read, which
-        is told on stderr.
+        Identifier, as the table writes it, to a dict of texts by column, without missing values such as ``n/a``.
+        Empty where there is no such table, or one that cannot be read, which is reported on stderr.
     """
     path = Path(root) / "participants.tsv"
     try:
         with open(path, newline="", encoding="utf-8-sig", errors="replace") as table:
             reader = csv.DictReader(table, delimiter="\t", restval="")
-            people = {row["participant_id"]: row for row in reader if row.get("participant_id")}
-            reason = None if people else "it names nobody under participant_id"
+            rows = [_values(row) for row in reader]
+            people = {row["participant_id"]: row for row in rows if "participant_id" in row}
+            reason = None if people else "it has no rows with a participant_id"
     except FileNotFoundError:
         return {}
     except (OSError, csv.Error) as error:
@@ -114,11 +138,33 @@ def participants(root):
     return people
 
 
-def read_names(path):
-    """Return the subjects and images that a text file lists, one a line; # begins a comment."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
-        raise UserError(f"the list {path} cannot be read: give a text file with a subject or an image a line") from None
-    words = (Path(line.split("#")[0].strip()).name for line in lines)
-    return {word.removesuffix(".gz").removesuffix(".nii") for word in words if word}
+def _values(row):
+    """Return the cells of a row that hold a value."""
+    cells = {column: cell.strip() for column, cell in row.items() if column and isinstance(cell, str)}
+    return {column: cell for column, cell in cells.items() if cell.casefold() not in MISSING}
+
+
+def match_participants(people, subjects):
+    """Find the row of each subject, also where the table leaves ``sub-`` out or writes it in another case.
+
+    Parameters
+    ----------
+    people : dict
+        As `participants` returns it.
+    subjects : collection of str
+
+    Returns
+    -------
+    matched : dict
+        Subject to its row; subjects without a row, or with several that may be meant, are missing.
+    unmatched : list of str
+        Identifiers that mean no subject.
+    """
+    meant = match_names(people, subjects)
+    matched = {subject: people[subject] for subject in subjects if subject in people}
+    for subject in sorted(set(subjects) - set(matched)):
+        rows = [identifier for identifier, other in meant.items() if other == subject]
+        if len(rows) == 1:
+            matched[subject] = people[rows[0]]
+    taken = {id(row) for row in matched.values()}
+    return matched, sorted(identifier for identifier, row in people.items() if id(row) not in taken)

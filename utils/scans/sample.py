@@ -41,6 +41,8 @@ class Sample:
         The same view in slabs side by side through the whole volume, placed without any label.
     offsets : (S,) float array
         Distance in mm of each slab from the plane, to the patient's right.
+    group : str
+        Equal for subjects who are one person; the subject itself where nothing else is known.
     """
 
     name: str
@@ -55,6 +57,10 @@ class Sample:
     plane: Plane
     slabs: np.ndarray
     offsets: np.ndarray
+    group: str = ""
+
+    def __post_init__(self):
+        self.group = self.group or self.subject
 
     @property
     def spacing(self):
@@ -118,7 +124,7 @@ def likely_points(points, levels):
 
 
 def level_states(points, levels, shape, spacing):
-    """Tell for every level whether it is present, outside of the slice, or unknown.
+    """Return of every level whether it is present, outside of the slice, or unknown.
 
     Parameters
     ----------
@@ -231,7 +237,7 @@ def load_table(folder):
 
 
 def digest_of(samples, *settings):
-    """Return a text that tells samples, and what they were prepared with, from others."""
+    """Return a hash of samples and of what they were prepared with."""
     sha = hashlib.sha256(repr(settings).encode())
     for sample in samples:
         sha.update(sample.name.encode("utf-8", "surrogateescape"))
@@ -262,4 +268,5 @@ def load_split(folder, split):
     rows = [row for row in load_table(folder) if row["split"] == split]
     if not rows:
         raise UserError(f"the split {split!r} of {folder} holds no sample: prepare more scans, or give another --split")
-    return [load_sample(Path(folder) / row["file"]) for row in rows]
+    # Data prepared before 2026-11-26 have no groups.
+    return [replace(load_sample(Path(folder) / row["file"]), group=row.get("group", "")) for row in rows]

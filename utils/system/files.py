@@ -174,6 +174,11 @@ def save_npz(path, uncompressed=(), **arrays):
     save_bytes(path, content.getbuffer())
 
 
+def warn(text):
+    """Print a warning on stderr."""
+    print(f"warning: {text}", file=sys.stderr)
+
+
 def run(main):
     """Call a script's ``main``; a user's mistake, or a file that is missing, becomes one line and exit status 2."""
     with contextlib.suppress(AttributeError):

@@ -1,0 +1,98 @@
+"""Which scans of a tree are prepared, which are left out, and why."""
+
+from utils.scans.bids import match_participants, participants
+from utils.scans.names import match_names, read_names
+from utils.system.files import UserError, warn
+
+
+def people_of(tree, subjects):
+    """Return {subject: its row of participants.tsv}, and warn about subjects that have none.
+
+    Parameters
+    ----------
+    tree : Path
+    subjects : collection of str
+    """
+    table = participants(tree)
+    people, unmatched = match_participants(table, subjects)
+    lacking = sorted(set(subjects) - set(people))
+    if table and lacking:
+        others = f", and {len(unmatched)} of its rows match no subject (such as {unmatched[0]})" if unmatched else ""
+        warn(
+            f"{tree / 'participants.tsv'} has no row for {len(lacking)} of {len(subjects)} subjects (such as "
+            f"{lacking[0]}){others}: their source, and whether two of them are one person, are not known"
+        )
+    return people
+
+
+def excluded_by(path, scans):
+    """Apply a list of subjects and scans to exclude.
+
+    Parameters
+    ----------
+    path : Path
+        Of the list.
+    scans : list of utils.scans.bids.ScanFile
+
+    Returns
+    -------
+    excluded : set of str
+        Subjects and names of scans.
+    unmatched : list of str
+        Entries that match none.
+
+    Raises
+    ------
+    UserError
+        If no entry matches.
+    """
+    meant = match_names(read_names(path), {name for scan in scans for name in (scan.subject, scan.name)})
+    excluded = set(meant.values()) - {None}
+    if scans and not excluded:
+        raise UserError(f"{path} matches no subject and no scan: write one per line, such as {scans[0].name}")
+    return excluded, sorted(entry for entry, name in meant.items() if name is None)
+
+
+def select(scans, chosen, excluded, folders, only_corrected):
+    """Divide scans into those to prepare and the others.
+
+    Parameters
+    ----------
+    scans : list of utils.scans.bids.ScanFile
+    chosen : dict or None
+        Subject to split, from a split file.
+    excluded : set of str
+        Subjects and names of scans.
+    folders : str
+        Where labels were searched, for the reason.
+    only_corrected : bool
+        Whether a person must have reviewed the labels.
+
+    Returns
+    -------
+    todo : list of ScanFile
+    skipped : list of (ScanFile, str)
+        With the reason.
+    """
+    todo, skipped = [], []
+    for scan in scans:
+        if scan.subject in excluded or scan.name in excluded:
+            skipped.append((scan, "excluded by the list"))
+        elif chosen is not None and scan.subject not in chosen:
+            skipped.append((scan, "its subject is not named in the split file"))
+        elif scan.label is None:
+            skipped.append((scan, f"it has no disc labels under {folders}"))
+        elif only_corrected and not scan.reviewed:
+            skipped.append((scan, "no person corrected its labels or marked them as good"))
+        else:
+            todo.append(scan)
+    return todo, skipped
+
+
+def apart(scans):
+    """Return the first scan of each name, and the others: two would be one file, and one scan counted twice."""
+    first = {}
+    for scan in scans:
+        first.setdefault(scan.name, scan)
+    kept = list(first.values())
+    return kept, [scan for scan in scans if first[scan.name] is not scan]
