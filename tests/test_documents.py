@@ -15,6 +15,7 @@ import make_phantom
 import prepare_spinegeneric
 import train
 from utils.evaluation.cases import NEAR_MM
+from utils.report.flags import MEANINGS
 from utils.scans.sample import load_split
 from utils.training.network import NETWORK
 from utils.training.recipes import RECIPES, build_optimizer, build_scheduler
@@ -153,6 +154,11 @@ def test_the_readme_is_short_and_in_order():
     first = lines[: lines.index(f"## {SECTIONS[0]}")]
     assert sum(line.startswith("![") for line in first) == 1  # one picture,
     assert sum(line.startswith("python ") for line in first) == 1  # and one command
+
+
+def test_every_flag_of_a_scan_is_explained():
+    rows = re.findall(r"^\| (`[^|]*) \|", (ROOT / "docs" / "inputs.md").read_text(encoding="utf-8"), re.M)
+    assert set(MEANINGS) <= set(re.findall(r"`([^`]+)`", " ".join(rows)))
 
 
 def anchors(path):
