@@ -61,7 +61,7 @@ def build_parser():
         "and the first one that has labels of a scan counts",
     )  # fmt: skip
     tree.add_argument(
-        "--only-corrected", action="store_true", help="take scans whose labels a person corrected or marked as good"
+        "--only-corrected", action="store_true", help="take scans whose labels a reviewer corrected or set to good"
     )
     tree.add_argument("--exclude", type=Path, help="list of subjects or scans to leave out (text, one per line)")
     tree.add_argument("--max-voxels", type=int, default=MAX_VOXELS, help="larger volumes are refused unread")
