@@ -209,7 +209,7 @@ def train(args, settings, device):
             val_loss = validation_loss(used, val_loader, loss_of, device, args.amp)
             scores, maps = validate(labeller, source.val_sets, SHOWN)
             identified, distance = mean_score(scores)
-            bar.validation = f", validation {100 * identified:.0f} % identified, error {number(distance, 1)} mm"
+            bar.validation = f", validation {number(100 * identified, 0)} % identified, error {number(distance, 1)} mm"
             state["log"].append({
                 "epoch": epoch, "loss": float(np.mean(state["losses"])), "val_loss": val_loss,
                 "identified": identified, "dtt_mean": distance, "sets": scores, "lr": scheduler.get_last_lr()[0],
@@ -232,7 +232,7 @@ def train(args, settings, device):
         finish(args.out, val_samples, device)
         draw(args.out, state, val_samples[:SHOWN])
         share, distance = state["best"]
-        print(f"best on validation: {100 * share:.1f} % identified, {number(distance)} mm; see {args.out}")
+        print(f"best on validation: {number(100 * share, 1)} % identified, {number(distance)} mm; see {args.out}")
     ranks.leave()
     return 0
 
@@ -241,8 +241,8 @@ def epoch_line(entry, epochs, pace):
     """Return an epoch's entry of the log as one line; ``pace`` is how many seconds an epoch takes."""
     left = tqdm.format_interval(pace * (epochs - entry["epoch"]))
     return (
-        f"epoch {entry['epoch']}/{epochs}: loss {entry['loss']:.4f}, validation loss {entry['val_loss']:.4f}, "
-        f"{100 * entry['identified']:.0f} % identified, error {number(entry['dtt_mean'], 1)} mm, "
+        f"epoch {entry['epoch']}/{epochs}: loss {entry['loss']:.4f}, validation loss {number(entry['val_loss'], 4)}, "
+        f"{number(100 * entry['identified'], 0)} % identified, error {number(entry['dtt_mean'], 1)} mm, "
         f"{entry['images_per_s']:.1f} images/s, {left} left"
     )
 

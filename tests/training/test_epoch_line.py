@@ -12,4 +12,6 @@ def test_an_epoch_is_one_line_and_an_undefined_distance_a_dash():
     assert epoch_line(entry, 10, 20.0) == (
         "epoch 3/10: loss 0.1235, validation loss 0.2000, 88 % identified, error 1.3 mm, 40.3 images/s, 02:20 left"
     )
-    assert "0 % identified, error - mm" in epoch_line({**entry, "identified": 0.0, "dtt_mean": math.nan}, 10, 20.0)
+    undefined = {"val_loss": math.nan, "identified": math.nan, "dtt_mean": math.nan}
+    line = epoch_line({**entry, **undefined}, 10, 20.0)
+    assert "validation loss -, - % identified, error - mm" in line and "nan" not in line

@@ -10,6 +10,7 @@ from utils.evaluation.cases import NEAR_MM
 from utils.inference.confidence import reliability
 from utils.report.figures import save
 from utils.report.markers import COLOURS, colour
+from utils.system.numbers import number
 
 GREY = "#5A6068"
 
@@ -130,7 +131,7 @@ def reliability_diagram(rows, path):
         ylabel="discs that are right, %",
         xlim=(0, 110),
         ylim=(-4, 104),
-        title=f"calibration error {error:.3f}, N={len(judged)}",
+        title=f"calibration error {number(error, 3)}, N={len(judged)}",
     )
     save(figure, path)
 
