@@ -104,12 +104,14 @@ def settle(args, labeller):
 
 def compare_runs(first, second):
     """Print how two runs differ on the same subjects, with 95 % intervals."""
-    (one, discs), (two, others) = read_discs_csv(first), read_discs_csv(second)
+    (one, discs, groups), (two, others, more) = read_discs_csv(first), read_discs_csv(second)
     if discs != others:
         raise UserError(
             f"{first} and {second} cannot be compared: they were not scored on the same discs; evaluate both with "
             "the same --data, --split and --levels"
         )
+    groups = {**more, **groups}  # of one run for both, as an earlier version knew subjects only
+    one, two = ([(groups[scan], *rest) for scan, *rest in rows] for rows in (one, two))
     print(comparison_table(str(first), str(second), differences(one, two)))
 
 

@@ -69,7 +69,7 @@ def main(argv=None):
             label = label_of(size, start)
             scores[label] = score(cases, list(args.levels), "labelled", labeller.resolution)
             rows = [row for case in cases for row in compare(case, args.levels)]
-            discs[label] = [(row.case.subject, row.outcome, row.error) for row in rows]
+            discs[label] = [(row.case.group, row.outcome, row.error) for row in rows]
     save_text(args.out / "table.md", f"{labelled_table(scores)}\n")
     print(labelled_table(scores))
     for size in args.sizes:

@@ -12,6 +12,8 @@ from utils.evaluation.cases import compare
 from utils.evaluation.scores import groups_of, score, scores_by
 from utils.evaluation.tables import disc_rows, interval_line, labelled_table
 from utils.scans.sample import load_split
+from utils.scans.selection import people_of
+from utils.scans.splits import check_together, person_groups
 from utils.system.files import UserError, run, save_json, save_table, save_text
 from utils.system.flags import new_parser
 
@@ -53,13 +55,15 @@ def read_folds(path):
     return folds
 
 
-def split_of(folds, index):
+def split_of(folds, index, groups):
     """Return the split in which a fold is the test set.
 
-    The last three subjects of the next fold choose the epoch and calibrate the confidence; all others are
-    trained on.
+    The last three subjects of the next fold, and those who are one person with them (the same in ``groups``), select
+    the epoch and calibrate the confidence; all others are trained on.
     """
-    test, val = folds[index], folds[(index + 1) % len(folds)][-VALIDATION:]
+    test, following = folds[index], folds[(index + 1) % len(folds)]
+    last = {groups.get(subject, subject) for subject in following[-VALIDATION:]}
+    val = [subject for subject in following if groups.get(subject, subject) in last]
     return {"train": [s for fold in folds for s in fold if s not in [*test, *val]], "val": val, "test": test}
 
 
@@ -67,10 +71,13 @@ def main(argv=None):
     """Cross-validate, as the flags say."""
     args = build_parser().parse_args(argv)
     folds = read_folds(args.folds)
+    subjects = [subject for fold in folds for subject in fold]
+    persons = person_groups(people_of(args.data, subjects), subjects)
+    check_together(persons, {s: f"fold {index}" for index, fold in enumerate(folds, 1) for s in fold}, args.folds)
     cases, groups = [], {}
     for index in range(len(folds)):
         split = args.out / f"split{index}.json"
-        save_json(split, split_of(folds, index))
+        save_json(split, split_of(folds, index, persons))
         data = prepared(args.data, args.out / f"data{index}", split, args.learn)
         labeller = trained(data, args.out / f"fold{index}", args.flags)
         groups.update(groups_of(data, load_split(data, "test"), args.by))

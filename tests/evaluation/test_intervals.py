@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
+import evaluate
+from utils.evaluation.cases import Case, compare
 from utils.evaluation.intervals import differences, intervals, subject_sums
+from utils.evaluation.scores import score
+from utils.evaluation.tables import disc_rows, read_discs_csv
+from utils.system.files import save_table
 
 
 def discs(subject, identified=0, missed=0, far=0, extra=0, error=1.0):
@@ -50,3 +55,23 @@ def test_nothing_found_is_not_a_number():
     assert np.isnan(intervals(discs("a", 0, 3))["dtt_mean"]).all()
     assert np.isnan(intervals([])["identified"]).all()
     assert np.isnan(differences([], [])["identified"][:3]).all()
+
+
+def test_subjects_who_are_one_person_are_resampled_as_one(tmp_path, capsys):
+    """Two subjects of one person leave nothing to resample; as two persons they do."""
+    sure, nowhere = np.ones(1), np.zeros((1, 2))
+    for group, low in (("p", 0.5), ("", 0.0)):
+        found = [np.zeros((1, 2)), np.full((1, 2), 99.0)]
+        cases = [
+            Case(s, s, "T2w", "", np.array([21]), nowhere, np.array([21]), points, sure, np.ones(26), sure, sure, group)
+            for s, points in zip(("sub-1", "sub-2"), found, strict=True)
+        ]
+        scores = score(cases, [21], "labelled", 1.0)
+        assert scores["interval_95"]["identified"][0] == low and scores["n_subjects"] == (1 if group else 2)
+        save_table(tmp_path / f"run{group}" / "discs.csv", disc_rows([row for c in cases for row in compare(c, [21])]))
+        assert set(read_discs_csv(tmp_path / f"run{group}")[2].values()) == ({"p"} if group else {"sub-1", "sub-2"})
+    # An earlier version's table beside one of this version.
+    text = (tmp_path / "run" / "discs.csv").read_text().replace(",group,", ",none,")
+    (tmp_path / "run" / "discs.csv").write_text(text)
+    evaluate.compare_runs(tmp_path / "runp", tmp_path / "run")
+    assert "identified, % | 50.00 | 50.00 | +0.00 | +0.00 to +0.00" in capsys.readouterr().out

@@ -88,7 +88,7 @@ def test_both_scripts_report_what_they_ignore(tmp_path, monkeypatch, capsys):
     rows, _ = prepare(tmp_path / "tree", tmp_path / "out")
     assert len(rows) == 10 and expected in capsys.readouterr().err
     assert len(table(tmp_path / "out" / "ignored.tsv")) == 15
-    monkeypatch.setattr(predict, "load_labeller", lambda path, device: OneDisc(path))
+    monkeypatch.setattr(predict, "load_labeller", lambda path, *rest: OneDisc(path))
     assert predict.main(["--data", str(tmp_path / "tree"), "--weights", "w", "--out", str(tmp_path / "labels")]) == 0
     said = capsys.readouterr()
     assert "10 of 10 scans labelled" in said.out and expected in said.err

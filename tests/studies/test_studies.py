@@ -13,12 +13,22 @@ from utils.system.files import UserError
 
 def test_every_subject_is_tested_once_and_never_trained_on_in_its_fold():
     subjects = [[f"s{fold}{index}" for index in range(5)] for fold in range(3)]
-    splits = [folds.split_of(subjects, index) for index in range(3)]
+    splits = [folds.split_of(subjects, index, {}) for index in range(3)]
     assert [split["test"] for split in splits] == subjects
     assert splits[2]["val"] == ["s02", "s03", "s04"]  # of the first fold: the last is followed by it
+    person = {"s00": "p", "s04": "p"}  # who is not parted: s00 is not trained on beside s04
+    assert folds.split_of(subjects, 2, person)["val"] == ["s00", "s02", "s03", "s04"]
     for split in splits:
         parts = [set(split[part]) for part in ("train", "val", "test")]
         assert sum(map(len, parts)) == len(set.union(*parts)) == 15
+
+
+def test_folds_that_part_one_person_are_an_error(tmp_path):
+    table = "participant_id\tsame_person_group\nsub-a\tp\nsub-b\tp\n"
+    (tmp_path / "participants.tsv").write_text(table)
+    (tmp_path / "folds.json").write_text('[["sub-a"], ["sub-b"]]')
+    with pytest.raises(UserError, match="puts sub-a into fold 1 and sub-b into fold 2, who are one person"):
+        folds.main(["--data", str(tmp_path), "--folds", str(tmp_path / "folds.json"), "--out", str(tmp_path / "out")])
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", '[["a"]]', '["a", "b"]', '[["a"], []]'])

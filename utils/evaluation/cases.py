@@ -24,6 +24,8 @@ class Case:
         PRESENT, OUTSIDE or UNKNOWN, by level.
     true_across, across : (N,), (M,) arrays
         Left-right position in mm.
+    group : str
+        Equal for subjects who are one person; the subject itself where nothing else is known.
     """
 
     name: str
@@ -38,6 +40,10 @@ class Case:
     states: np.ndarray
     true_across: np.ndarray
     across: np.ndarray
+    group: str = ""
+
+    def __post_init__(self):
+        self.group = self.group or self.subject
 
     @classmethod
     def of(cls, sample, prediction):
@@ -51,7 +57,7 @@ class Case:
         return cls(
             sample.name, sample.subject, sample.contrast, sample.source, sample.levels, sample.points * sample.spacing,
             prediction.levels, prediction.points * sample.spacing, prediction.confidence, sample.states,
-            sample.across, prediction.across,
+            sample.across, prediction.across, sample.group,
         )  # fmt: skip
 
 

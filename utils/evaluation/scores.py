@@ -41,8 +41,8 @@ def score(cases, levels, protocol, spacing):
         **labelled_scores(rows),
         "id_verse": share(hits, total),
         "id_verse_n": total,
-        "n_subjects": len({case.subject for case in cases}),
-        "interval_95": intervals((row.case.subject, row.outcome, row.error) for row in rows),
+        "n_subjects": len({case.group for case in cases}),
+        "interval_95": intervals((row.case.group, row.outcome, row.error) for row in rows),
         "shifted_scans": shifted_scans(cases, levels),
     }
 

@@ -9,8 +9,8 @@ from utils.system.files import UserError
 from utils.system.numbers import number
 
 DISC_COLUMNS = (
-    "scan", "subject", "contrast", "source", "level", "name", "outcome", "error_mm", "error_si_mm", "error_lr_mm",
-    "confidence", "true_row_mm", "true_col_mm", "row_mm", "col_mm",
+    "scan", "subject", "group", "contrast", "source", "level", "name", "outcome", "error_mm", "error_si_mm",
+    "error_lr_mm", "confidence", "true_row_mm", "true_col_mm", "row_mm", "col_mm",
 )  # fmt: skip
 
 
@@ -121,8 +121,8 @@ def disc_rows(rows):
     nowhere = (np.nan, np.nan)
     return [DISC_COLUMNS] + [
         [
-            row.case.name, row.case.subject, row.case.contrast, row.case.source, row.level, name(row.level),
-            row.outcome,
+            row.case.name, row.case.subject, row.case.group, row.case.contrast, row.case.source,
+            row.level, name(row.level), row.outcome,
             *cells([row.error, row.error_si, row.error_lr, row.confidence]),
             *cells(nowhere if row.true is None else row.true), *cells(nowhere if row.found is None else row.found),
         ]
@@ -131,9 +131,15 @@ def disc_rows(rows):
 
 
 def read_discs_csv(run):
-    """Return (subject, outcome, error in mm) of each disc that an evaluation listed, and the set of true ones.
+    """Read the discs that an evaluation listed.
 
-    True discs are identified by scan and level.
+    Returns
+    -------
+    discs : list of (scan, outcome, error in mm)
+    true : set of (scan, level)
+        The true discs.
+    groups : dict
+        Scan to its group of subjects who are one person, or to its subject in evaluations of earlier versions.
 
     Raises
     ------
@@ -148,10 +154,11 @@ def read_discs_csv(run):
         rows = list(reader)
     if "outcome" not in (reader.fieldnames or ()):
         raise UserError(f"{path} holds predictions without a truth: give the folder of an evaluation")
-    # Evaluations of versions before 2026-11-26 call the subject "person".
-    column = "subject" if "subject" in reader.fieldnames else "person"
-    found = [(row[column], row["outcome"], float(row["error_mm"] or "nan")) for row in rows]
-    return found, {(row["scan"], row["level"]) for row in rows if row["outcome"] in ("identified", "far", "missed")}
+    # Evaluations of versions before 2026-11-26 have no group, and may call the subject "person".
+    column = next(name for name in ("group", "subject", "person") if name in reader.fieldnames)
+    found = [(row["scan"], row["outcome"], float(row["error_mm"] or "nan")) for row in rows]
+    true = {(row["scan"], row["level"]) for row in rows if row["outcome"] in ("identified", "far", "missed")}
+    return found, true, {row["scan"]: row[column] for row in rows}
 
 
 def comparison_table(first, second, found):
