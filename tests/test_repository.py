@@ -19,7 +19,7 @@ MODULES = sorted(
     for pattern in ("*.py", "utils/**/*.py", "models/*.py", "studies/*.py")
     for path in ROOT.glob(pattern)
 )
-SCRIPTS = ("prepare_spinegeneric", "train", "evaluate", "predict", "make_phantom", "benchmark")
+SCRIPTS = ("prepare_spinegeneric", "train", "evaluate", "predict", "correct", "make_phantom", "benchmark")
 STUDIES = tuple(f"studies.{name}" for name in ("folds", "few_shot", "networks", "lateral", "non_spine"))
 
 MISTAKES = {
@@ -27,6 +27,7 @@ MISTAKES = {
     "train": ["--data", "nowhere", "--out", "x"],
     "evaluate": ["--weights", "nowhere"],
     "predict": ["scan.nii.gz", "--weights", "nowhere"],
+    "correct": ["nowhere.json"],
     "make_phantom": ["--subjects", "0", "--out", "x"],
     "benchmark": ["--device", "nowhere"],
 }

@@ -1,13 +1,10 @@
-"""The page to look through, in a real browser: sorting, filters, keys, layers, marks, and names that are not trusted.
+"""The QC report in a real browser: sorting, filters, keys, layers, review status, and names that are not trusted.
 
 Run by `make test-browser`, apart from the other tests, since users of the scripts need no browser.
 """
 
-import shutil
-
 import numpy as np
 import pytest
-from playwright.sync_api import sync_playwright
 
 from utils.evaluation.cases import Case, compare
 from utils.inference.labeller import Prediction
@@ -15,8 +12,6 @@ from utils.report.report import Report
 from utils.scans.names import read_names
 
 EVIL = "<img src=x onerror=document.title='broken'>"
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]  # fmt: skip
 
 
 def prediction(levels, confidence, attention=True):
@@ -59,27 +54,9 @@ def page_file(tmp_path_factory):
     return folder / "report.html"
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as tool:
-        chromium = tool.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-        yield chromium
-        chromium.close()
-
-
 @pytest.fixture
-def page(browser, page_file):
-    context = browser.new_context(accept_downloads=True, viewport={"width": 1280, "height": 900})
-    page = context.new_page()
-    page.said, page.asked = [], []
-    page.on("console", lambda message: page.said.append(message.text))
-    page.on("pageerror", lambda error: page.said.append(str(error)))
-    page.on("request", lambda request: page.asked.append(request.url))
-    page.goto(page_file.as_uri())
-    yield page
-    assert page.said == []
-    assert all(url.startswith(("file://", "data:", "blob:")) for url in page.asked)
-    context.close()
+def page(open_page, page_file):
+    return open_page(page_file)
 
 
 def names(page):
@@ -99,7 +76,7 @@ def test_the_table_sorts_by_every_column(page):
     assert names(page)[0] == "sub-02_T2w"
     assert page.locator("th[aria-sort=ascending]").count() == 1
     for column, last in (("Discs found", "3"), ("Flags", "shifted chain"), ("Subject", "sub-99"), ("Contrast", "T2w"),
-                         ("Source", "here"), ("Mark", "")):  # fmt: skip
+                         ("Source", "here"), ("Review", "")):  # fmt: skip
         button = page.locator("#table th").get_by_role("button", name=column)
         button.click()
         button.click()
@@ -129,11 +106,11 @@ def test_keys_choose_open_flag_and_close(page):
     assert page.get_by_label("to correct").is_checked()
     page.keyboard.press("Escape")
     assert not page.locator("#viewer").is_visible()
-    mark = page.locator("#table tr[aria-current] .mark")
-    assert mark.text_content() == "to correct"
+    status = page.locator("#table tr[aria-current] .cell-review")
+    assert status.text_content() == "to correct"
     for key, told in (("g", "good"), ("b", "bad"), ("f", "to correct"), ("f", "")):
         page.keyboard.press(key)
-        assert mark.text_content() == told
+        assert status.text_content() == told
 
 
 def test_keys_go_on_after_a_layer_was_switched_and_from_the_search(page):
@@ -153,7 +130,7 @@ def test_keys_go_on_after_a_layer_was_switched_and_from_the_search(page):
     assert page.locator("#viewer-title").text_content() == "sub-10_T2w"
     page.get_by_label("Note").press_sequentially("fg b")  # letters in a note are no keys
     page.keyboard.press("Escape")
-    assert page.locator("#table tr[aria-current] .mark").text_content() == ""
+    assert page.locator("#table tr[aria-current] .cell-review").text_content() == ""
 
 
 def test_a_chain_one_level_off_is_seen_on_the_slice(page):
@@ -193,18 +170,18 @@ def test_layers_go_on_and_off(page):
     assert page.get_by_label("true discs").is_disabled()
 
 
-def test_marks_outlive_a_reload_and_can_be_saved(page):
+def test_the_review_status_outlives_a_reload_and_can_be_saved(page):
     page.get_by_text("sub-02_T2w").first.click()
     page.get_by_label("bad").check()
     page.get_by_label("Note").fill("motion\tghosts")
     page.keyboard.press("Tab")
     page.get_by_role("button", name="Close").click()
     page.reload()
-    assert page.locator("#table .mark.bad").count() == 1
+    assert page.locator("#table .status.bad").count() == 1
     with page.expect_download() as download:
-        page.get_by_role("button", name="Save marks").click()
+        page.get_by_role("button", name="Save review status").click()
     text = download.value.path().read_text()
-    assert text == "scan\tmark\tnote\nsub-02_T2w\tbad\tmotion ghosts\n"
+    assert text == "scan\tstatus\tnote\nsub-02_T2w\tbad\tmotion ghosts\n"
     with page.expect_download() as download:
         page.get_by_role("button", name="Save list to redo").click()
     assert download.value.path().read_text() == "sub-02_T2w\n"

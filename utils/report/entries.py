@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,6 +46,15 @@ def read_entry(path):
 
 
 EDITING = ("review", "plane", "slabs", "image_digest")  # absent in entries of older versions, which cannot be edited
+
+
+def scans_of_page(path):
+    """Return the entries of all scans that a ``report.html`` shows; none where it is missing or damaged."""
+    try:
+        text = re.search(r'type="application/json">(.*?)</script>', path.read_text(encoding="utf-8"), re.DOTALL)[1]
+        return json.loads(text)["scans"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return []
 
 
 def key_of(scan):

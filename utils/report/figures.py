@@ -165,7 +165,7 @@ def glow(axis, heatmap, shape, cmap="inferno", strength=0.75):
 
 
 def prediction_picture(image, prediction, spacing, path, title):
-    """Draw one slice (H, W) beside itself with its predicted discs, their names and confidences."""
+    """Draw one slice (H, W) beside itself with its discs, their levels and confidences; NaN is a disc set by hand."""
     broad = np.clip(image.shape[1] / image.shape[0] + 0.35, 0.8, 1.6)
     figure, axes = dark_panels(1, 2, 4.6, title, broad)
     show_slice(axes[0, 0], image, spacing)
@@ -175,7 +175,7 @@ def prediction_picture(image, prediction, spacing, path, title):
         prediction.points,
         prediction.levels,
         image.shape,
-        [f"{100 * c:.0f} %" for c in prediction.confidence],
+        [f"{100 * c:.0f} %" if np.isfinite(c) else "by hand" for c in prediction.confidence],
     )
     axes[0, 0].set_xlim(axes[0, 1].get_xlim())  # both at one scale
     save(figure, path, dpi=130)

@@ -18,7 +18,17 @@ from PIL import Image
 
 from utils.discs import FIRST, LAST, TYPICAL_GAP_MM, name, region
 from utils.inference.flags import DOUBTS
-from utils.report.entries import EDITING, discs_of, key_of, plane_of, read_entry, row_of, short_digest, wrong_levels
+from utils.report.entries import (
+    EDITING,
+    discs_of,
+    key_of,
+    plane_of,
+    read_entry,
+    row_of,
+    scans_of_page,
+    short_digest,
+    wrong_levels,
+)
 from utils.report.flags import MEANINGS, flags_of
 from utils.report.markers import colour, standing_out
 from utils.system.files import replace_file, save_bytes, save_json, save_text
@@ -26,7 +36,12 @@ from utils.system.version import code_version
 
 TEMPLATES = Path(__file__).parent / "templates"
 FILES = "report_files"
-PARTS = ("report.css", "scan.js", "report.js")
+# The scripts in the order in which the page loads them.
+SCRIPTS = (
+    "dom.js", "editing.js", "storage.js", "corrections.js", "stage.js", "table.js", "viewer.js", "editor.js",
+    "report.js",
+)  # fmt: skip
+PARTS = ("report.css", *SCRIPTS)
 
 
 class Report:
@@ -57,9 +72,17 @@ class Report:
                 times[path] = path.stat().st_mtime_ns
         return times
 
-    def recall(self):
-        """Add all scans that the folder holds, of earlier runs and other processes too, in the order of their names."""
+    def recall(self, failed=False):
+        """Add all scans that the folder holds, of earlier runs and other processes too, in the order of their names.
+
+        Parameters
+        ----------
+        failed : bool
+            Whether to add also those that could not be labelled, which the page alone holds.
+        """
         self.scans += [entry for entry in map(read_entry, self.written()) if entry]
+        if failed:
+            self.scans += [entry for entry in scans_of_page(self.folder / "report.html") if entry["reason"]]
         self.scans.sort(key=lambda scan: (scan["name"], scan["place"], scan["reason"]))
 
     def add(self, scan, image, prediction, spacing, case=None, rows=(), remarks=(), slabs=None):
@@ -139,7 +162,7 @@ class Report:
             discs = discs_of(levels, points, across)
             entry |= {"discs": discs, "n_discs": len(discs), "rows": [*map(row_of, levels)]}
             entry |= {"lowest_confidence": None, "margin": None}
-        save_json(self.folder / f"{self._stem(entry)}.json", entry)
+        save_json(self.folder / f"{_stem(entry['place'])}.json", entry)
 
     def write(self, title, facts, headline, figures=()):
         """Write the page.
@@ -163,8 +186,9 @@ class Report:
         }  # fmt: skip
         # Within a script element only "<" could end the data.
         text = json.dumps(data, allow_nan=False).replace("<", "\\u003c")
+        scripts = "\n".join(f'<script src="{FILES}/{script}"></script>' for script in SCRIPTS)
         page = Template((TEMPLATES / "report.html").read_text(encoding="utf-8"))
-        save_text(self.folder / "report.html", page.substitute(title=html.escape(title), data=text))
+        save_text(self.folder / "report.html", page.substitute(title=html.escape(title), data=text, scripts=scripts))
 
     def _slabs(self, stem, slabs, shown, picture):
         """Write the slabs beside the one shown, whose picture is there already; returns picture and offset of each."""

@@ -1,0 +1,177 @@
+"""Apply the corrections that a reviewer saved in the QC report to the labels that predict.py wrote.
+
+The corrected label volume takes the place of the predicted one, in the scan's own space; sidecar, picture, tables and
+report say that it was corrected, by whom and when. Labels that were reviewed are not replaced by a later predict.py.
+"""
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from utils.report.corrections import read_corrections
+from utils.report.figures import prediction_picture
+from utils.report.predictions import claim_predictions, write_predictions
+from utils.report.report import Report
+from utils.scans.labels import label_volume
+from utils.scans.nifti import MAX_VOXELS, ScanError, read_scan
+from utils.scans.outputs import Job, describe_discs, digest
+from utils.scans.sagittal import slabs_of
+from utils.system.files import UserError, run, save_bytes, save_json
+from utils.system.flags import new_parser
+
+SAME_MM = 0.1  # by which a point in pixels and in the world may differ, from rounding
+EDGE_MM = 1.0  # by which a disc at the edge of the image may lie outside of the scan
+
+
+def build_parser():
+    """Return the parser of the command line."""
+    parser = new_parser(__doc__, "python correct.py corrections.json --predictions output/predictions")
+    files = parser.add_argument_group("files")
+    files.add_argument("corrections", type=Path, metavar="CORRECTIONS", help="file saved in report.html")
+    files.add_argument(
+        "--predictions",
+        type=Path,
+        default=Path("output/predictions"),
+        help="folder that predict.py wrote to",
+    )
+    files.add_argument("--max-voxels", type=int, default=MAX_VOXELS, help="larger scans are refused unread")
+    return parser
+
+
+@dataclass
+class Labels:
+    """The labels of a scan in the folder of predictions, with what is known of them.
+
+    Attributes
+    ----------
+    entry : dict
+        Of the report.
+    job : utils.scans.outputs.Job
+    sidecar : dict
+    """
+
+    entry: dict
+    job: Job
+    sidecar: dict
+
+
+def find_labels(correction, entries, folder):
+    """Return the labels that a correction is for.
+
+    Raises
+    ------
+    UserError
+        If there are none, or their scan is not the one that was reviewed.
+    """
+    entry = entries.get(correction.place)
+    if entry is None or entry["name"] != correction.name:
+        raise UserError(f"{folder} has no such scan: give the folder of the report with --predictions")
+    stem = folder / entry["place"]
+    try:
+        sidecar = json.loads(Job(None, stem).sidecar.read_text(encoding="utf-8"))
+        (source,) = sidecar["Sources"]
+        job = Job(stem.parent / source, stem)
+    except (OSError, ValueError, LookupError, TypeError):
+        raise UserError("its sidecar is missing or damaged: label the scan again") from None
+    job.check_free(reviewed=True)
+    if not job.image.exists():
+        raise UserError(f"its scan {job.image} is missing: move it back")
+    if not correction.image_digest == sidecar.get("ImageDigest") == job.image_digest():
+        raise UserError(f"its scan {job.image} has changed since it was reviewed: label and review it again")
+    return Labels(entry, job, sidecar)
+
+
+def review_of(correction, file):
+    """Return what a sidecar says of a review."""
+    review = {"Status": correction.status, "By": correction.by, "Time": correction.time, "Corrections": file.name}
+    return {**review, "Note": correction.note} if correction.note else review
+
+
+def accept(labels, review, report):
+    """Record that a scan's labels are good as they are; returns what was done."""
+    if labels.job.review():  # what was corrected stays that
+        return "unchanged"
+    save_json(labels.job.sidecar, {**labels.sidecar, "Review": review})
+    report.review(labels.entry, for_page(review))
+    return "good"
+
+
+def correct(labels, correction, review, report, max_voxels):
+    """Write corrected labels; returns what was done.
+
+    Raises
+    ------
+    ScanError, UserError
+        If the scan cannot be read, a disc lies outside of it, or a file cannot be written.
+    """
+    job, sidecar = labels.job, labels.sidecar
+    scan = read_scan(job.image, max_voxels)
+    images, offsets, plane = slabs_of(scan, sidecar["Resolution_mm"])
+    away = np.linalg.norm(plane.to_world(correction.points, correction.across) - correction.world, axis=1)
+    if (away > SAME_MM).any():
+        raise UserError("its points in pixels and in world mm do not fit together: save the corrections again")
+    voxel_mm = np.linalg.norm(scan.affine[:3, :3], axis=0)
+    outside = np.abs(scan.to_voxel(correction.world) - (np.array(scan.data.shape) - 1) / 2) * voxel_mm
+    if (outside > np.array(scan.data.shape) * voxel_mm / 2 + EDGE_MM).any():
+        raise UserError("a disc lies outside of the scan: move or delete it")
+    volume = label_volume(scan, correction.levels, correction.world)
+    held = [digest(job.labels.read_bytes())] if job.labels.exists() else []
+    if sidecar.get("Review") == review and held == [digest(volume)]:
+        return "unchanged"
+    by_hand = {"Name": "Manual", "Description": "labels corrected in the QC report", "Date": review["Time"]}
+    made_by = [tool for tool in sidecar["GeneratedBy"] if tool["Name"] != "Manual"]
+    new = {
+        "GeneratedBy": [*made_by, {**by_hand, "Author": review["By"]} if review["By"] else by_hand],
+        "LabelDigests": sorted({digest(volume), *held}), "MarginToShiftedChain": None, "Review": review,
+        "Discs": describe_discs(scan, correction.levels, correction.world, correction.confidence),
+    }  # fmt: skip
+    save_json(job.sidecar, {**sidecar, **new})
+    save_bytes(job.labels, volume)
+    shown = next(index for index, slab in enumerate(labels.entry["slabs"]) if slab["shown"])
+    prediction_picture(images[shown], correction, plane.spacing, job.picture, job.stem.name)
+    report.review(labels.entry, for_page(review), correction.levels, correction.points, correction.across)
+    return "corrected"
+
+
+def for_page(review):
+    """Return a review as the page reads it."""
+    return {key.lower(): value for key, value in review.items()}
+
+
+def main(argv=None):
+    """Apply corrections; one that is refused is listed, and the others go on."""
+    args = build_parser().parse_args(argv)
+    corrections, refused = read_corrections(args.corrections)
+    folder = args.predictions
+    if not (folder / "report.html").is_file():
+        raise UserError(f"{folder} has no report.html: give the folder that predict.py wrote to with --predictions")
+    report = Report(folder)
+    report.recall(failed=True)
+    entries = {entry["place"]: entry for entry in report.scans if entry["plane"] and not entry["reason"]}
+    done = []
+    for correction in corrections:
+        review = review_of(correction, args.corrections)
+        try:
+            labels = find_labels(correction, entries, folder)
+            if correction.status == "good":
+                done.append(accept(labels, review, report))
+            else:
+                done.append(correct(labels, correction, review, report, args.max_voxels))
+        except (ScanError, UserError) as error:
+            refused.append((correction.name, str(error)))
+    if set(done) - {"unchanged"}:
+        claim_predictions(folder)
+        write_predictions(report)
+    parts = [f"{done.count('corrected')} corrected", f"{done.count('good')} accepted as good"]
+    parts += [f"{done.count('unchanged')} unchanged"] if "unchanged" in done else []
+    print(f"{', '.join(parts)}; see {folder / 'report.html'}")
+    for name, reason in refused:
+        print(f"refused: {name}: {reason}", file=sys.stderr)
+    return 1 if refused else 0
+
+
+if __name__ == "__main__":
+    run(main)

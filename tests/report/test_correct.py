@@ -1,0 +1,221 @@
+"""Corrections of labels: what is read of them, what is refused, and what correct.py writes."""
+
+import csv
+import json
+
+import nibabel
+import numpy as np
+import pytest
+from nibabel.affines import apply_affine
+from predicted import LEVELS, predict_into, save_scan
+
+import correct
+from utils.report.corrections import read_corrections
+from utils.report.entries import scans_of_page
+from utils.scans.labels import read_discs
+from utils.system.files import UserError
+
+NAME = "sub-1_T2w"
+
+
+def correction_of(folder, discs, name=NAME, **change):
+    """Return the entry of a correction as the page makes it; discs are (level, row, col, slab)."""
+    entry = next(scan for scan in scans_of_page(folder / "report.html") if scan["name"] == name)
+    listed = []
+    for level, row, col, slab in discs:
+        across, plane = entry["slabs"][slab]["offset"], {part: np.array(v) for part, v in entry["plane"].items()}
+        world = plane["origin"] + row * plane["down"] + col * plane["back"] + across * plane["across"]
+        listed.append({"level": level, "row": row, "col": col, "across_mm": across, "world_mm": world.tolist()})
+    made = {"place": entry["place"], "name": name, "image_digest": entry["image_digest"], "status": "corrected",
+            "by": "R. Reviewer", "time": "2026-11-26T02:30:00.000Z", "note": "", "discs": listed}  # fmt: skip
+    return {**made, **change}
+
+
+def save(path, *scans):
+    """Write a file of corrections; JSON of Python holds NaN, as no browser would write it."""
+    content = {"format": "disc-labels corrections", "version": 1, "software": "x", "scans": scans}
+    path.write_text(json.dumps(content))
+    return path
+
+
+def apply(path, folder):
+    return correct.main([str(path), "--predictions", str(folder)])
+
+
+def state(folder):
+    """Return contents and times of all files."""
+    return {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in folder.rglob("*") if file.is_file()}
+
+
+def table(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    save_scan(tmp_path / "scans" / f"{NAME}.nii.gz")
+    assert predict_into(tmp_path / "out", [tmp_path / "scans" / f"{NAME}.nii.gz"], monkeypatch) == 0
+    return tmp_path / "out"
+
+
+@pytest.mark.parametrize(("codes", "tilt"), [("RAS", 0.0), ("PSR", 0.0), ("LAS", 0.0), ("RPI", 0.0), ("PSR", 0.2)])
+def test_a_disc_is_in_the_voxel_that_was_clicked(codes, tilt, tmp_path, monkeypatch):
+    scan = tmp_path / f"{NAME}.nii.gz"
+    save_scan(scan, codes, tilt)
+    predict_into(tmp_path / "out", [scan], monkeypatch)
+    discs = [(3, 31.37, 30.91, 1), (4, 70.25, 44.5, 3)]
+    correction = correction_of(tmp_path / "out", discs)
+    assert apply(save(tmp_path / "corrections.json", correction), tmp_path / "out") == 0
+    labels, image = nibabel.load(tmp_path / "out" / f"{NAME}_label-discs_dlabel.nii.gz"), nibabel.load(scan)
+    np.testing.assert_allclose(labels.affine, image.affine, atol=1e-4)
+    values, entry = np.asarray(labels.dataobj), scans_of_page(tmp_path / "out" / "report.html")[0]
+    assert np.count_nonzero(values) == 2
+    # Another way from a click to a voxel, for scans without tilt: from the corner of the volume in mm.
+    size, shape = np.linalg.norm(image.affine[:3, :3], axis=0), np.array(image.shape)
+    for level, row, col, slab in discs:
+        (voxel,) = np.argwhere(values == level)
+        world = np.array(next(d["world_mm"] for d in correction["discs"] if d["level"] == level))
+        assert np.abs(apply_affine(np.linalg.inv(image.affine), world) - voxel).max() <= 0.5
+        if tilt == 0:
+            corners = apply_affine(image.affine, [[-0.5] * 3, shape - 0.5])
+            low, high = corners.min(0), corners.max(0)
+            middle = entry["slabs"][slab]["offset"] + (low[0] + high[0]) / 2
+            # Pixels of 1 mm about the middle of the volume: rows downwards from the head, columns backwards.
+            clicked = [middle, (low[1] + high[1]) / 2 + (entry["width"] - 1) / 2 - col,
+                       (low[2] + high[2]) / 2 + (entry["height"] - 1) / 2 - row]  # fmt: skip
+            away = np.abs(apply_affine(image.affine, voxel) - clicked)
+            axes = [int(np.argmax(np.abs(image.affine[:3, k]))) for k in range(3)]
+            assert (away[axes] <= size / 2 + 1e-3).all()
+
+
+def test_everything_that_belongs_to_a_scan_says_that_it_was_corrected(folder, tmp_path, capsys):
+    picture = (folder / f"{NAME}_discs.png").read_bytes()
+    path = save(tmp_path / "corrections.json", correction_of(folder, [(22, 20, 36, 1), (23, 50, 36, 1)]))
+    assert apply(path, folder) == 0
+    assert "1 corrected, 0 accepted as good" in capsys.readouterr().out
+    sidecar = json.loads((folder / f"{NAME}_label-discs_dlabel.json").read_text())
+    assert sidecar["Review"] == {"Status": "corrected", "By": "R. Reviewer", "Time": "2026-11-26T02:30:00.000Z",
+                                 "Corrections": "corrections.json"}  # fmt: skip
+    assert [tool["Name"] for tool in sidecar["GeneratedBy"]] == ["disc-labels", "Manual"]
+    assert [(disc["level"], disc["confidence"]) for disc in sidecar["Discs"]] == [(22, None), (23, None)]
+    assert read_discs(folder / f"{NAME}_label-discs_dlabel.nii.gz")[0].tolist() == [22, 23]
+    assert (folder / f"{NAME}_discs.png").read_bytes() != picture
+    assert [row["level"] for row in table(folder / "discs.csv")] == ["22", "23"]
+    assert [(row["discs"], row["review"]) for row in table(folder / "scans.csv")] == [("2", "corrected")]
+    (entry,) = scans_of_page(folder / "report.html")
+    assert entry["review"]["status"] == "corrected" and [disc["level"] for disc in entry["discs"]] == [22, 23]
+
+
+def test_applying_a_file_twice_changes_nothing(folder, tmp_path, capsys):
+    path = save(tmp_path / "corrections.json", correction_of(folder, [(22, 20, 36, 1)]))
+    apply(path, folder)
+    before = state(folder)
+    assert apply(path, folder) == 0
+    assert "1 unchanged" in capsys.readouterr().out
+    assert before == {
+        file: (file.read_bytes(), file.stat().st_mtime_ns) for file in folder.rglob("*") if file.is_file()
+    }
+
+
+def test_a_scan_that_is_good_keeps_its_labels(folder, tmp_path):
+    before = (folder / f"{NAME}_label-discs_dlabel.nii.gz").read_bytes()
+    path = save(tmp_path / "corrections.json", correction_of(folder, [], status="good"))
+    assert apply(path, folder) == 0
+    assert (folder / f"{NAME}_label-discs_dlabel.nii.gz").read_bytes() == before
+    assert json.loads((folder / f"{NAME}_label-discs_dlabel.json").read_text())["Review"]["Status"] == "good"
+    assert [row["level"] for row in table(folder / "discs.csv")] == [str(level) for level in LEVELS]
+
+
+def test_labels_that_were_corrected_outlive_a_prediction(folder, tmp_path, monkeypatch, capsys):
+    apply(save(tmp_path / "corrections.json", correction_of(folder, [(25, 90, 36, 1)])), folder)
+    before = (folder / f"{NAME}_label-discs_dlabel.nii.gz").read_bytes()
+    assert predict_into(folder, [tmp_path / "scans" / f"{NAME}.nii.gz"], monkeypatch) == 0
+    assert f"left as they are: {NAME}" in capsys.readouterr().out
+    assert (folder / f"{NAME}_label-discs_dlabel.nii.gz").read_bytes() == before
+    assert [row["level"] for row in table(folder / "discs.csv")] == ["25"]
+
+
+def test_a_scan_that_failed_stays_in_the_report(tmp_path, monkeypatch):
+    (tmp_path / "sub-2_T2w.nii").write_bytes(b"no scan" * 100)
+    save_scan(tmp_path / f"{NAME}.nii.gz")
+    predict_into(tmp_path / "out", [tmp_path / f"{NAME}.nii.gz", tmp_path / "sub-2_T2w.nii"], monkeypatch)
+    apply(save(tmp_path / "corrections.json", correction_of(tmp_path / "out", [], status="good")), tmp_path / "out")
+    assert [scan["name"] for scan in scans_of_page(tmp_path / "out" / "report.html")] == [NAME, "sub-2_T2w"]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"place": "../elsewhere"}, "leads out of the folder"),
+        ({"place": "/etc/passwd"}, "leads out of the folder"),
+        ({"place": "other"}, "has no such scan"),
+        ({"name": "sub-2_T2w"}, "has no such scan"),
+        ({"image_digest": "0" * 64}, "has changed since"),
+        ({"image_digest": None}, "no digest of the image"),
+        ({"status": "bad"}, "its status"),
+        ({"time": "yesterday"}, "ISO 8601"),
+        ({"by": "x" * 101}, "its by is"),
+        ({"discs": [{"level": 99}]}, "a level that is none of 1 to 25"),
+        ({"discs": [{"level": True}]}, "a level that is none of 1 to 25"),
+        ({"discs": "all"}, "not a list"),
+        ({"points": [(21, float("nan"), 36, 1)]}, "not finite"),
+        ({"points": [(21, 10**400, 36, 1)]}, "not finite"),
+        ({"points": [(21, 20, 36, 1), (21, 50, 36, 1)]}, "one is there twice"),
+        ({"points": [(22, 20, 36, 1), (21, 50, 36, 1)]}, "not in order"),
+        ({"points": [(21, 50, 36, 1), (22, 20, 36, 1)]}, "from top to bottom"),
+        ({"points": [(21, -40, 36, 1)]}, "outside of the scan"),
+        ({"points": [(21, 20, 500, 1)]}, "outside of the scan"),
+    ],
+)
+def test_one_bad_correction_is_refused_and_the_others_go_on(change, reason, tmp_path, monkeypatch, capsys):
+    names = ["sub-1_T2w", "sub-9_T2w"]
+    for name in names:
+        save_scan(tmp_path / f"{name}.nii.gz")
+    folder = tmp_path / "out"
+    predict_into(folder, [tmp_path / f"{name}.nii.gz" for name in names], monkeypatch)
+    points, change = change.get("points", [(21, 20, 36, 1)]), {k: v for k, v in change.items() if k != "points"}
+    if any(not abs(point[1]) < 1e6 for point in points):
+        bad = correction_of(folder, [(21, 20, 36, 1)])
+        bad["discs"][0]["row"] = points[0][1]
+    else:
+        bad = {**correction_of(folder, points), **change}
+    before = {file: file.read_bytes() for file in folder.glob("sub-1_*")}
+    good = correction_of(folder, [(24, 90, 36, 1)], "sub-9_T2w")
+    capsys.readouterr()  # of the prediction
+    assert apply(save(tmp_path / "corrections.json", bad, good), folder) == 1
+    said = capsys.readouterr()
+    assert said.err.startswith("refused: ") and reason in said.err and said.err.count("\n") == 1
+    assert "1 corrected" in said.out
+    assert {file: file.read_bytes() for file in folder.glob("sub-1_*")} == before
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_points_that_do_not_fit_together_and_duplicates_are_refused(folder, tmp_path, capsys):
+    one = correction_of(folder, [(21, 20, 36, 1)])
+    one["discs"][0]["world_mm"][0] += 1.0
+    assert apply(save(tmp_path / "a.json", one), folder) == 1
+    assert "do not fit together" in capsys.readouterr().err
+    assert apply(save(tmp_path / "b.json", *[correction_of(folder, [(21, 20, 36, 1)])] * 2), folder) == 1
+    assert "two corrections" in capsys.readouterr().err
+
+
+def test_a_scan_that_has_changed_is_refused(folder, tmp_path, capsys):
+    path = save(tmp_path / "corrections.json", correction_of(folder, [(22, 20, 36, 1)]))
+    save_scan(tmp_path / "scans" / f"{NAME}.nii.gz", voxel=(3.0, 0.9, 0.9))
+    assert apply(path, folder) == 1
+    assert "has changed since it was reviewed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", "[" * 100_000, '{"format": "disc-labels corrections"}', "\0"])
+def test_what_is_no_file_of_corrections_is_refused(content, tmp_path):
+    (tmp_path / "corrections.json").write_text(content)
+    with pytest.raises(UserError, match="is no file of corrections"):
+        read_corrections(tmp_path / "corrections.json")
+
+
+def test_a_huge_file_is_refused_unread(tmp_path):
+    with open(tmp_path / "corrections.json", "wb") as file:
+        file.truncate(2**26 + 1)
+    with pytest.raises(UserError, match="larger than 64 MB"):
+        read_corrections(tmp_path / "corrections.json")

@@ -1,0 +1,44 @@
+// What the browser keeps over a reload: the review status and note of each scan, its edited labels, and the reviewer's
+// name. A key for each scan as certain weights label it: pages that show it share its status.
+"use strict";
+
+const STATUS = [["", "none"], ["good", "good"], ["bad", "bad"], ["correct", "to correct"]];
+const STORE = "disc-mark-", EDITS = "disc-edit-", REVIEWER = "disc-reviewer";
+
+function recall(key) {
+  try { return JSON.parse(localStorage.getItem(key)); } catch { return null; } // without storage, or damaged
+}
+
+function keep(key, value) {
+  try {
+    if (value === null) localStorage.removeItem(key);
+    else localStorage.setItem(key, JSON.stringify(value));
+  } catch { /* without storage, all is kept until the page is closed */ }
+}
+
+const reviews = Object.fromEntries(data.scans.map(({ key }) => [key, recall(STORE + key) || {}]));
+const statusOf = (scan) => reviews[scan.key].mark || "";
+const noteOf = (scan) => reviews[scan.key].note || "";
+const statusLabel = (status) => STATUS.find(([key]) => key === status)[1];
+
+function setReview(scan, change) {
+  Object.assign(reviews[scan.key], change, { time: new Date().toISOString() });
+  keep(STORE + scan.key, reviews[scan.key]);
+}
+
+// Edits are kept with the labels that they began from: once those change, as by correct.py, they are dropped.
+const baseOf = (scan) => JSON.stringify(scan.discs.map((disc) => [disc.level, disc.row, disc.col, disc.across]));
+const edits = new Map();
+for (const scan of data.scans) {
+  const stored = scan.plane && recall(EDITS + scan.key);
+  if (stored && stored.base === baseOf(scan)) edits.set(scan, stored);
+}
+
+const isEdited = (scan) => edits.has(scan);
+const discsOf = (scan) => (isEdited(scan) ? edits.get(scan).discs : scan.discs);
+
+function setEdit(scan, discs) {
+  if (sameDiscs(discs, scan.discs)) edits.delete(scan);
+  else edits.set(scan, { base: baseOf(scan), discs, time: new Date().toISOString() });
+  keep(EDITS + scan.key, edits.get(scan) || null);
+}
