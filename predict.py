@@ -179,6 +179,8 @@ class Labelling:
             # What may be replaced: a run that is killed before the next file is written leaves the volume of before.
             "LabelDigests": sorted({digest(volume), *before}),
             "Resolution_mm": self.labeller.resolution, "MarginToShiftedChain": round(found.margin, 2),
+            "LevelConfidence": round(float(labelled.level_confidence), 4),
+            "OtherNumbering": labelled.other_numbering, "Vertebrae": labelled.vertebrae,
             "Discs": describe_discs(scan, labelled.levels, labelled.world, labelled.confidence),
         }  # fmt: skip
         save_json(job.sidecar, content)

@@ -1,9 +1,12 @@
 """Transitional vertebrae: another numbering that fits as well, and the count of vertebrae, worked out by hand."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from utils.discs import LAST, SACRAL
+from utils.inference.flags import doubts_of
 from utils.inference.prior import typical_prior
 from utils.inference.transitional import other_numbering, vertebrae
 
@@ -63,3 +66,16 @@ def test_vertebrae_are_counted_by_the_gaps_not_by_the_labels():
 @pytest.mark.parametrize("levels", [np.arange(4, 26), np.arange(3, 25), np.array([], int)])
 def test_without_both_ends_nothing_is_counted(levels):
     assert vertebrae(np.zeros((len(levels), 2)), levels, typical_prior()) is None
+
+
+def test_a_scan_says_so_by_a_flag_and_by_the_other_levels():
+    prediction = SimpleNamespace(
+        levels=np.array([24, 25]), confidence=np.ones(2), margin=9.0, level_confidence=0.95, numbering=0, vertebrae=None
+    )
+    assert doubts_of(prediction) == []
+    for changed, flag in (
+        ({"numbering": -1}, "transitional vertebra?"), ({"vertebrae": 25}, "transitional vertebra?"),
+        ({"level_confidence": 0.7}, "level unsure"), ({"margin": 1.0}, "level unsure"),
+    ):  # fmt: skip
+        assert doubts_of(SimpleNamespace(**{**vars(prediction), **changed})) == [flag]
+    assert doubts_of(SimpleNamespace(**{**vars(prediction), "vertebrae": 24, "level_confidence": float("nan")})) == []

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from utils.discs import name
+from utils.discs import FIRST, name
 from utils.inference.flags import doubts_of
 from utils.scans.nifti import MAX_VOXELS, position_flags, read_scan
 from utils.scans.sagittal import is_sagittal, slabs_of
@@ -26,6 +26,12 @@ class LabelledScan:
         The same in voxels of the file, within the volume.
     confidence : (N,) float array in 0..1
         Chance that a disc is right.
+    level_confidence : float in 0..1
+        Chance that the levels of the whole chain are right; NaN where it is not known.
+    other_numbering : dict
+        Name of a level to its name in another numbering that fits nearly as well; empty where there is none.
+    vertebrae : int or None
+        Number of vertebrae above the sacrum, 24 as a rule; None where C2-C3 or L5-S1 is not in view.
     margin : float
         Score of the labels less that of the best ones shifted by one level; NaN without a disc.
     flags : list of str
@@ -37,6 +43,9 @@ class LabelledScan:
     world: np.ndarray
     voxels: np.ndarray
     confidence: np.ndarray
+    level_confidence: float
+    other_numbering: dict
+    vertebrae: int | None
     margin: float
     flags: list
 
@@ -72,7 +81,9 @@ def in_world(scan, plane, prediction):
     world = plane.to_world(prediction.points, prediction.across)
     voxels = np.clip(scan.to_voxel(world), 0, np.array(scan.data.shape) - 1)
     flags = [*position_flags(scan), *([] if is_sagittal(scan) else ["not sagittal"]), *doubts_of(prediction)]
+    shift = prediction.numbering
+    other = {name(level): name(level + shift) for level in prediction.levels if level + shift >= FIRST} if shift else {}
     return LabelledScan(
         prediction.levels, [name(level) for level in prediction.levels], world, voxels, prediction.confidence,
-        prediction.margin, flags,
+        prediction.level_confidence, other, prediction.vertebrae, prediction.margin, flags,
     )  # fmt: skip

@@ -11,7 +11,8 @@ from utils.system.version import code_version
 
 DISC_COLUMNS = ("scan", "level", "name", "confidence", "i", "j", "k", "x_mm", "y_mm", "z_mm", "place")
 SCAN_COLUMNS = (
-    "scan", "discs", "lowest_confidence", "margin", "flags", "reason", "weights", "source", "place", "review",
+    "scan", "discs", "lowest_confidence", "level_confidence", "margin", "flags", "reason", "weights", "source", "place",
+    "review",
 )  # fmt: skip
 
 
@@ -78,6 +79,7 @@ def disc_rows(folder, scan):
 def scan_row(scan):
     """Return the row of `scans.csv` of a scan of the report."""
     return [
-        scan["name"], scan["n_discs"], scan["lowest_confidence"], scan["margin"], ", ".join(scan["flags"]),
-        scan["reason"], scan["weights"], scan["source"], scan["place"], (scan["review"] or {}).get("status", ""),
+        scan["name"], scan["n_discs"], scan["lowest_confidence"], scan.get("level_confidence"), scan["margin"],
+        ", ".join(scan["flags"]), scan["reason"], scan["weights"], scan["source"], scan["place"],
+        (scan["review"] or {}).get("status", ""),
     ]  # fmt: skip

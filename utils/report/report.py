@@ -115,6 +115,7 @@ class Report:
             "heat": self._map(f"{stem}_heat.png", np.sqrt(np.clip(prediction.heatmaps.max(0), 0, 1))),
             "attention": None, "reason": "", "n_discs": len(prediction.levels), "mean_error": None, "truth": None,
             "lowest_confidence": float(prediction.confidence.min()) if len(prediction.levels) else None,
+            "level_confidence": finite(prediction.level_confidence),
             "discs": discs_of(
                 prediction.levels, prediction.points, prediction.across, prediction.confidence, wrong_levels(rows)
             ),
@@ -140,7 +141,8 @@ class Report:
     def add_failed(self, scan, reason):
         """Add a scan that could not be read or labelled, with the reason."""
         nothing = {"image": None, "heat": None, "attention": None, "truth": None, "mean_error": None}
-        size = {"width": 1, "height": 1, "spacing": 1.0, "n_discs": 0, "lowest_confidence": None, "margin": None}
+        size = {"width": 1, "height": 1, "spacing": 1.0, "n_discs": 0, "margin": None}
+        nothing |= {"lowest_confidence": None, "level_confidence": None}
         entry = {**scan, **nothing, **size, **dict.fromkeys(EDITING), "key": key_of(scan), "discs": [], "rows": []}
         self.scans.append({**entry, "flags": ["failed"], "reason": reason})
 
@@ -161,7 +163,7 @@ class Report:
         if levels is not None:
             discs = discs_of(levels, points, across)
             entry |= {"discs": discs, "n_discs": len(discs), "rows": [*map(row_of, levels)]}
-            entry |= {"lowest_confidence": None, "margin": None}
+            entry |= {"lowest_confidence": None, "level_confidence": None, "margin": None}
         save_json(self.folder / f"{_stem(entry['place'])}.json", entry)
 
     def write(self, title, facts, headline, figures=()):
@@ -252,3 +254,8 @@ def _level(level):
         "level": level, "name": name(level), "region": region(level), "colour": colour(level, dark=True),
         "gap": TYPICAL_GAP_MM[level],
     }  # fmt: skip
+
+
+def finite(value):
+    """Return a number for JSON, which cannot hold NaN: None in its place."""
+    return round(float(value), 4) if np.isfinite(value) else None
