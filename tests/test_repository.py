@@ -47,7 +47,8 @@ def test_flags_have_help_and_misspelt_ones_are_refused(script, capsys):
     assert not [action for action in parser._actions if action.type is bool]
     required = [action.option_strings[0] for action in parser._actions if action.required and action.option_strings]
     with pytest.raises(SystemExit):
-        parser.parse_args([*(word for flag in required for word in (flag, "x")), "--no-such-flag"])
+        places = ["x" for action in parser._actions if action.required and not action.option_strings]
+        parser.parse_args([*places, *(word for flag in required for word in (flag, "x")), "--no-such-flag"])
     assert "unrecognized arguments: --no-such-flag" in capsys.readouterr().err
 
 
