@@ -232,12 +232,14 @@ def test_the_example_of_the_inputs_reads_prepared_samples(phantom, monkeypatch):
 
 
 def prose():
-    """Return {where: words} of the documentation and the help texts."""
+    """Return {where: words} of the documentation, the help texts, the templates of the report and the Makefile."""
     found = {str(text.relative_to(ROOT)): re.sub(r"`[^`\n]+`", "", text.read_text(encoding="utf-8")) for text in TEXTS}
     for name in PROGRAMS:
         helps = [parser.format_help() for parser in parsers_of(program(name).build_parser())]
         found[f"{name} --help"] = "\n".join(helps)
     found["Makefile"] = (ROOT / "Makefile").read_text()
+    for path in [*(ROOT / "utils" / "report" / "templates").iterdir(), ROOT / "Makefile"]:
+        found[path.name] = path.read_text(encoding="utf-8")
     return {where: " ".join(words.split()) for where, words in found.items()}
 
 

@@ -22,7 +22,7 @@ function fillStage(scan, discs, layers, editing) {
   const letters = narrow ? 10 : 12, margin = 9.6 * letters;
   const room = [stage.parentElement.clientWidth - margin, window.innerHeight * (narrow ? 0.55 : 0.72)];
   let scale = Math.max(Math.min(room[0] / scan.width, room[1] / scan.height), 0.1);
-  // Names of discs that were not found stand in front of the spine; a narrow slice needs room beside it for them.
+  // Labels of discs that were not found stand in front of the spine; a narrow slice needs room beside it for them.
   const lost = (scan.truth || []).filter((disc) => disc.wrong).map((disc) => disc.col * scale);
   const before = Math.max(0, 5.5 * letters + 14 - Math.min(...lost));
   scale = Math.max(Math.min((room[0] - before) / scan.width, scale), 0.1);
@@ -120,7 +120,7 @@ function overlay(scan, discs, layers, editing) {
       const { x, y } = toStage(disc), ink = found.length ? disc.colour : INK;
       svg.append(draw("path", { class: "leader", stroke: ink, d: `M${x} ${y}L${width + 4} ${places[index]}` }));
       const label = write(disc.name, width + 7, places[index], { fill: ink, class: "name" });
-      if (disc.confidence !== undefined) label.append(draw("tspan", { fill: INK, class: "sure" }, `  ${percent(disc.confidence)}`));
+      if (disc.confidence !== undefined) label.append(draw("tspan", { fill: INK, class: "confidence" }, `  ${percent(disc.confidence)}`));
       if (disc.wrong) label.append(draw("tspan", { fill: WRONG, class: "wrong" }, " ✕"));
     }
   }

@@ -92,8 +92,8 @@ function discTable(scan, discs) {
     name.style.color = `var(--${disc.region})`;
     if (editing) name.append(discButton(disc));
     else name.textContent = disc.name;
-    const sure = disc.confidence === undefined ? "by hand" : disc.confidence === null ? "–" : percent(disc.confidence);
-    row.append(name, make("td", sure, { class: "number" }));
+    const confidence = disc.confidence === undefined ? "by hand" : disc.confidence === null ? "–" : percent(disc.confidence);
+    row.append(name, make("td", confidence, { class: "number" }));
     if (scan.truth) {
       const fine = ["identified", "unknown"].includes(disc.outcome);
       row.append(make("td", disc.error === null ? "–" : disc.error.toFixed(1), { class: "number" }),
