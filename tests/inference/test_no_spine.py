@@ -14,7 +14,7 @@ from utils.report.report import flags_of
 from utils.scans.nifti import Scan, read_scan
 from utils.scans.sagittal import slabs_of
 from utils.synthesis.anatomy import generate_anatomy
-from utils.synthesis.volumes import choose_field_of_view, generate_volume
+from utils.synthesis.volumes import generate_volume
 
 SIZE = (5, 192, 192)
 REAL = Path(__file__).parents[3] / "shared" / "real"
@@ -30,7 +30,8 @@ def spine():
     """Return slabs of a synthetic subject, their offsets and the levels in view."""
     rng = np.random.default_rng(5)
     anatomy = generate_anatomy(rng)
-    volume = generate_volume(rng, anatomy, "T2w", choose_field_of_view(rng, anatomy), [0.8] * 3, np.zeros(3), 0)
+    field = anatomy.points[18, 0] + 15, anatomy.points[25, 0] + 60  # lumbar
+    volume = generate_volume(rng, anatomy, "T2w", field, [0.8] * 3, np.zeros(3), 0)
     return *cut(Scan("phantom", volume.data, volume.affine)), volume.levels
 
 

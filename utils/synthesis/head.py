@@ -50,9 +50,10 @@ def draw_head(rng, canvas, spine):
 
 def _brain(rng, blob, fill):
     """Draw furrows, the corpus callosum with a ventricle below it, and tumours now and then."""
-    for turn in np.linspace(-1.2, 4.0, 18) + rng.normal(0, 0.1, 18):
+    for turn in np.linspace(-1.2, 4.0, 14) + rng.normal(0, 0.1, 14):
         deep = rng.uniform(0.78, 0.95)
-        blob(78 + 57 * deep * np.sin(turn), -8 - 83 * deep * np.cos(turn), (1.0, rng.uniform(5, 11)), CSF, turn=-turn)
+        high, behind = 78 + 57 * deep * np.sin(turn), -8 - 83 * deep * np.cos(turn)
+        blob(high, behind, (1.0, rng.uniform(5, 11)), CSF, CANAL_MAPS, -turn)
     high, tissue = rng.uniform(80, 88), rng.choice([BRAIN, ORGAN, FAT])
     blob(high, -10, (20, 36), tissue)
     blob(high - 4, -10, (17, 32), CSF if rng.random() < 0.7 else BRAIN)

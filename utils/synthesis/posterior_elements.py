@@ -92,7 +92,7 @@ def _joint(rng, canvas, tip, down, gap, depth, size):
 
 def _streaks(rng, canvas, spine):
     """Draw streaks of fat and tendon in the muscles of the back, as many as the subject has."""
-    for _ in range(rng.integers(0, 60)):
+    for _ in range(rng.integers(0, 45)):
         index = rng.uniform(3, spine.lowest + 2)
         above = int(index)
         down = spine.tangent[above]
