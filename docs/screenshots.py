@@ -1,4 +1,4 @@
-"""Take the screenshots of a QC report for the documentation.
+"""Take the screenshots of a QC report for the documentation: of an evaluation, or the editor of a prediction.
 
 Needs Debian's chromium and playwright, as `make test-browser` installs them.
 """
@@ -20,6 +20,7 @@ SHOTS = {
     "scan.png": (1280, 860, "dark", "Discs found", True, True),
     "phone.png": (400, 860, "light", "Lowest confidence", False, True),
 }
+EDITOR = {"editor.png": (1280, 900, "light", "Scan", True, True)}  # of a prediction, whose labels can be edited
 
 
 def main(argv=None):
@@ -32,7 +33,10 @@ def main(argv=None):
     out = args.out or DOCS
     with sync_playwright() as tool:
         browser = tool.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-        for name, (width, height, colours, column, down, opened) in SHOTS.items():
+        page = browser.new_page()
+        page.goto(args.report.resolve().as_uri())
+        shots = EDITOR if page.locator("#save-corrections").is_visible() else SHOTS
+        for name, (width, height, colours, column, down, opened) in shots.items():
             page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=colours)
             page.goto(args.report.resolve().as_uri())
             for _ in range(2 if down else 1):
@@ -40,12 +44,17 @@ def main(argv=None):
             page.locator("h1").click()  # no ring about the column's button
             if opened:
                 page.locator("#table button.name").first.click()
-                page.get_by_label("heatmaps").check()
+                if name in EDITOR:
+                    for key in "enn":  # edit, and select the second disc
+                        page.keyboard.press(key)
+                    page.add_style_tag(content="#origin { display: none }")  # a path on this machine
+                else:
+                    page.get_by_label("heatmaps").check()
                 page.locator("#viewer-title").click()
             page.wait_for_timeout(400)  # pictures are loaded when they come into view
             page.screenshot(path=out / name)
         browser.close()
-    print(f"{', '.join(SHOTS)} are in {out}")
+    print(f"{', '.join(shots)} are in {out}")
 
 
 if __name__ == "__main__":

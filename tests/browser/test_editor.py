@@ -126,6 +126,9 @@ def test_a_disc_belongs_to_the_slab_shown(page):
     assert page.locator("#stage circle.away").count() == 4
     page.mouse.click(*on_screen(page, 136, 30))
     assert page.evaluate("editing.discs.at(-1).across === current.slabs[4].offset")
+    page.keyboard.press(",")
+    page.keyboard.press(".")
+    assert "Slab 5 of 5" in page.locator("#slab").text_content()
     page.keyboard.press("Escape")  # nothing is selected
     page.keyboard.press("ArrowLeft")
     assert "Slab 4 of 5" in page.locator("#slab").text_content()

@@ -109,6 +109,11 @@ function editorKey(event) {
     setEditMode(!editing);
     return true;
   }
+  if ([",", "."].includes(key) && target.tagName !== "SELECT") { // slabs, whether a disc is selected or not
+    stepSlab(current, key === "," ? -1 : 1);
+    showLabels();
+    return true;
+  }
   const chosenDisc = editing && editing.selected !== null, pointed = target.type === "range" || target.type === "radio";
   const arrows = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
   if (key in arrows && target.tagName !== "SELECT" && !pointed) {
