@@ -99,7 +99,7 @@ def test_everything_that_belongs_to_a_scan_says_that_it_was_corrected(folder, tm
                                  "Corrections": "corrections.json"}  # fmt: skip
     assert [tool["Name"] for tool in sidecar["GeneratedBy"]] == ["disc-labels", "Manual"]
     assert [(disc["level"], disc["confidence"]) for disc in sidecar["Discs"]] == [(22, None), (23, None)]
-    assert read_discs(folder / f"{NAME}_label-discs_dlabel.nii.gz")[0].tolist() == [22, 23]
+    assert read_discs(folder / f"{NAME}_label-discs_dlabel.nii.gz").levels.tolist() == [22, 23]
     assert (folder / f"{NAME}_discs.png").read_bytes() != picture
     assert [row["level"] for row in table(folder / "discs.csv")] == ["22", "23"]
     assert [(row["discs"], row["review"]) for row in table(folder / "scans.csv")] == [("2", "corrected")]

@@ -45,7 +45,7 @@ def test_labels_carry_the_position_of_their_image(codes, name, tmp_path):
     assert labels.shape == image.shape and labels.get_data_dtype() == np.uint8
     values = np.asarray(labels.dataobj)
     assert np.count_nonzero(values) == 2 and (values[2, 20, 40], values[2, 21, 15]) == (24, 25)
-    np.testing.assert_allclose(read_discs(tmp_path / "labels.nii.gz")[1], world, atol=1e-5)
+    np.testing.assert_allclose(read_discs(tmp_path / "labels.nii.gz").world, world, atol=1e-5)
 
 
 def test_the_sform_counts_where_there_are_two(tmp_path):
@@ -117,7 +117,7 @@ def test_units(unit, size, codes, tmp_path):
     middle = nibabel.affines.apply_affine(scan.affine, [[2, 20, 25]])
     (tmp_path / "l.nii.gz").write_bytes(label_volume(scan, [25], middle))
     assert nibabel.load(tmp_path / "l.nii.gz").header.get_xyzt_units()[0] == unit
-    np.testing.assert_allclose(read_discs(tmp_path / "l.nii.gz")[1], middle, rtol=1e-5)
+    np.testing.assert_allclose(read_discs(tmp_path / "l.nii.gz").world, middle, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
