@@ -17,7 +17,7 @@ from utils.report.predictions import claim_predictions, write_predictions
 from utils.report.report import Report
 from utils.scans.labels import label_volume
 from utils.scans.nifti import MAX_VOXELS, ScanError, read_scan
-from utils.scans.outputs import Job, describe_discs, digest
+from utils.scans.outputs import Job, describe_discs, digest, source_of
 from utils.scans.sagittal import slabs_of
 from utils.system.files import UserError, run, save_bytes, save_json
 from utils.system.flags import new_parser
@@ -72,8 +72,7 @@ def find_labels(correction, entries, folder):
     stem = folder / entry["place"]
     try:
         sidecar = json.loads(Job(None, stem).sidecar.read_text(encoding="utf-8"))
-        (source,) = sidecar["Sources"]
-        job = Job(stem.parent / source, stem)
+        job = Job(stem.parent / source_of(sidecar), stem)
     except (OSError, ValueError, LookupError, TypeError):
         raise UserError("its sidecar is missing or damaged: label the scan again") from None
     job.check_free(reviewed=True)

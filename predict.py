@@ -15,7 +15,7 @@ from utils.inference.labeller import load_labeller
 from utils.inference.scan import in_world
 from utils.report.entries import Slabs
 from utils.report.flags import MEANINGS
-from utils.report.predictions import claim_predictions, write_predictions
+from utils.report.predictions import claim_predictions, describe_derivative, write_predictions
 from utils.report.report import Report
 from utils.scans.bids import find_scans
 from utils.scans.ignored import ignored_images, ignored_summary
@@ -57,6 +57,11 @@ def build_parser():
     return parser
 
 
+def folder_of(args):
+    """Return the folder of all outputs: for a tree it is a BIDS derivative, so that --out may be the tree itself."""
+    return args.out / "derivatives" / TOOL if args.data else args.out
+
+
 def list_jobs(args):
     """Return the scans that are to be labelled, each with the place of its outputs.
 
@@ -68,9 +73,9 @@ def list_jobs(args):
     if bool(args.scans) == bool(args.data):
         raise UserError("name scans to label, or a tree with --data, and not both")
     if args.data:
-        root = args.out / "derivatives" / TOOL
         found = find_scans(args.data, args.contrasts)
-        jobs = [Job(s.image, root / s.image.parent.relative_to(args.data) / s.name) for s in found]
+        inside = [(scan, scan.image.relative_to(args.data)) for scan in found]
+        jobs = [Job(s.image, folder_of(args) / i.parent / s.name, f"bids:raw:{i.as_posix()}") for s, i in inside]
         ignored = ignored_images(args.data, args.contrasts, found)
         if ignored and ranks.rank() == 0:
             warn(ignored_summary(ignored, args.contrasts))
@@ -128,7 +133,7 @@ class Labelling:
             # A copy may have an old date of its contents, but not of its own creation.
             newer = job.sidecar.stat().st_mtime >= max(image.st_mtime, image.st_ctime)
             made = content.get("GeneratedBy"), content.get("Model")
-            known = newer and content.get("Sources") == [job.source]
+            known = newer and content.get("Image") == job.source
             whole = job.labels.exists() and job.picture.exists() and self.report.holds(self.texts_of(job))
             # At another path, or with another date, it is the same scan if its content is the same.
             return (
@@ -174,8 +179,8 @@ class Labelling:
         labelled = in_world(scan, plane, found)
         volume = label_volume(scan, labelled.levels, labelled.world)
         content = {
-            "GeneratedBy": self.made_by, "Model": self.model, "Sources": [job.source],
-            "ImageDigest": slabs.image_digest,
+            "GeneratedBy": self.made_by, "Model": self.model, "Sources": [job.uri or job.source],
+            "SpatialReference": "orig", "Image": job.source, "ImageDigest": slabs.image_digest,
             # What may be replaced: a run that is killed before the next file is written leaves the volume of before.
             "LabelDigests": sorted({digest(volume), *before}),
             "Resolution_mm": self.labeller.resolution, "MarginToShiftedChain": round(found.margin, 2),
@@ -205,9 +210,9 @@ def main(argv=None):
     keep_memory()
     asked, first = list_jobs(args), ranks.rank() == 0
     if first:
-        sweep(args.out)
-        claim_predictions(args.out)
-    work = Labelling(labeller, Report(args.out), args.max_voxels)
+        sweep(folder_of(args))
+        claim_predictions(folder_of(args))
+    work = Labelling(labeller, Report(folder_of(args)), args.max_voxels)
     # Shared twice, so that after an interruption nobody is left with most of the rest.
     undone = ranks.gather([job for job in ranks.deal(asked) if not work.done(job)])
     todo = ranks.deal([job for share in undone for job in share])
@@ -228,26 +233,26 @@ def main(argv=None):
 
 def write_tables(args, work, asked, failed):
     """Write the tables and the QC report of all scans that the folder holds; returns the report."""
-    report = Report(args.out)
+    report = Report(folder_of(args))
     for job in asked:
         if job.stem in failed:
             report.add_failed(work.texts_of(job), failed[job.stem])
     report.recall()
     if not all(job.sidecar.exists() for job in asked if job.stem not in failed):
-        raise UserError(f"{args.out} was removed or emptied while it was in use: run it again")
+        raise UserError(f"{report.folder} was removed or emptied while it was in use: run it again")
     write_predictions(report)
     return report
 
 
 def summarise(args, work, asked, failed, before):
     """Write tables and page, and print what became of the scans that were asked for; returns the exit status."""
+    folder = folder_of(args)
     if args.data:
-        facts = {"Name": "Intervertebral disc labels", "BIDSVersion": "1.8.0", "DatasetType": "derivative"}
-        save_json(args.out / "derivatives" / TOOL / "dataset_description.json", {**facts, "GeneratedBy": work.made_by})
+        describe_derivative(folder, args.data, work.made_by)
     for _ in range(3):  # others may label into the same folder meanwhile; who goes on for longer writes them anew
-        written = Report(args.out).written()
+        written = Report(folder).written()
         report = write_tables(args, work, asked, failed)
-        if Report(args.out).written() == written:
+        if Report(folder).written() == written:
             break
     reviewed = [job for job in asked if job.review() and job.stem not in failed]
     before -= len(reviewed)
@@ -255,7 +260,7 @@ def summarise(args, work, asked, failed, before):
     places = {work.texts_of(job)["place"] for job in asked if job.stem not in failed}
     own = [scan for scan in report.scans if scan["reason"] or scan["place"] in places]
     discs = sum(scan["n_discs"] for scan in own)
-    print(f"{len(asked) - len(failed)} of {len(asked)} scans labelled{earlier}, {discs} discs; see {args.out}")
+    print(f"{len(asked) - len(failed)} of {len(asked)} scans labelled{earlier}, {discs} discs; see {folder}")
     if reviewed:
         names = ", ".join(job.stem.name for job in reviewed[:MOST_NAMED])
         more = f" and {len(reviewed) - MOST_NAMED} more" if len(reviewed) > MOST_NAMED else ""

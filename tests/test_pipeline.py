@@ -120,11 +120,12 @@ def test_from_scans_to_labels(tree, data, tmp_path, capsys):
     scans = sorted(tree.glob("sub-*/anat/*.nii.gz"))
     given = tmp_path / "labels"
     assert predict.main(["--data", str(tree), "--out", str(given)]) == 0  # with the weights that know discs
+    root = given / "derivatives" / "disc-labels"
+    (given / "discs.csv").write_text((root / "discs.tsv").read_text().replace("\t", ","))  # as of single files
     with pytest.raises(UserError, match="discs.csv holds predictions without a truth: give the folder of an eval"):
         evaluate.main(["--compare", str(out), str(given)])
-    rows = list(csv.DictReader((given / "discs.csv").open()))
+    rows = list(csv.DictReader((root / "discs.tsv").open(), delimiter="\t"))
     assert len(rows) > 12 * 5
-    root = given / "derivatives" / "disc-labels"
     assert json.loads((root / "dataset_description.json").read_text())["DatasetType"] == "derivative"
     for path in scans:
         stem = path.name.removesuffix(".nii.gz")
@@ -137,13 +138,13 @@ def test_from_scans_to_labels(tree, data, tmp_path, capsys):
         sidecar = json.loads((root / path.parent.relative_to(tree) / f"{stem}_label-discs_dlabel.json").read_text())
         assert [disc["level"] for disc in sidecar["Discs"]] == found
     # Some of them alone: the table and the page still tell of all that are labelled.
-    before = (given / "discs.csv").read_text(), len(list((given / "report_files").iterdir()))
+    before = (root / "discs.tsv").read_text(), len(list((root / "report_files").iterdir()))
     (tmp_path / "list.txt").write_text(f"{scans[0].name.removesuffix('.nii.gz')}\n")
     capsys.readouterr()
     again = ["--data", str(tree), "--out", str(given), "--only", str(tmp_path / "list.txt")]
     assert predict.main(again) == 0
     assert "1 of 1 scans labelled" in capsys.readouterr().out
-    assert before == ((given / "discs.csv").read_text(), len(list((given / "report_files").iterdir())))
+    assert before == ((root / "discs.tsv").read_text(), len(list((root / "report_files").iterdir())))
 
 
 def test_a_training_starts_from_other_weights_in_their_shape(data, tmp_path, monkeypatch):

@@ -238,7 +238,9 @@ def test_a_subject_called_like_a_folder_above_writes_nothing_there(shelf, tmp_pa
     flags = ["--weights", shelf / "w.pt", "--device", "cpu", "--out"]
     evaluate.main(list(map(str, ["--data", shelf / "out", "--split", "train", *flags, shelf / "scores"])))
     predict.main(list(map(str, ["--data", shelf / "tree", "--only", shelf / "list.txt", *flags, shelf / "labels"])))
-    assert (shelf / "scores" / "report.html").exists() and (shelf / "labels" / "report.html").exists()
+    assert (shelf / "scores" / "report.html").exists() and (
+        shelf / "labels" / "derivatives" / "disc-labels" / "report.html"
+    ).exists()
     assert [path for path in tmp_path.rglob("*") if shelf not in path.parents] == [tmp_path / "a", shelf.parent, shelf]
     assert {path.name for path in shelf.iterdir()} == {
         "tree", "split.json", "out", "w.pt", "list.txt", "scores", "labels",

@@ -129,8 +129,10 @@ def end_state(script, out):
             found[key] = digest_of({**content, "log": log, "args": args})
         elif key.endswith("_dlabel.json"):  # its path to the scan depends on the folder
             content = json.loads(path.read_text())
-            sources = [(path.parent / source).resolve() for source in content["Sources"]]
-            found[key] = {**content, "Sources": sources}
+            found[key] = {**content, "Image": (path.parent / content["Image"]).resolve()}
+        elif key.endswith("dataset_description.json"):  # and so does that to the tree
+            content = json.loads(path.read_text())
+            found[key] = {**content, "DatasetLinks": (path.parent / content["DatasetLinks"]["raw"]).resolve()}
         elif script != "train" or path.suffix == ".gif":
             found[key] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found

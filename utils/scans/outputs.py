@@ -47,6 +47,11 @@ def describe_discs(scan, levels, world, confidence):
     ]  # fmt: skip
 
 
+def source_of(sidecar):
+    """Return the path of the scan as seen from its sidecar, a dict; older versions have it in ``Sources``."""
+    return sidecar["Image"] if "Image" in sidecar else sidecar["Sources"][0]
+
+
 @dataclass
 class Job:
     """A scan to label.
@@ -56,10 +61,13 @@ class Job:
     image : Path
     stem : Path
         Of its outputs, without their endings.
+    uri : str, optional
+        BIDS URI of the scan, where the outputs are a BIDS derivative.
     """
 
     image: Path
     stem: Path
+    uri: str | None = None
 
     @property
     def labels(self):
@@ -134,7 +142,7 @@ class Job:
         try:
             content = json.loads(self.sidecar.read_text())
             ours = content["GeneratedBy"][0]["Name"] == TOOL and set(held) <= set(content["LabelDigests"])
-            (source,) = content["Sources"]
+            source = source_of(content)
             by_hand = not reviewed and self.review() is not None
         except (OSError, ValueError, LookupError, TypeError):
             ours = False
