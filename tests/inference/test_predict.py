@@ -186,6 +186,26 @@ def test_one_scan_from_python(tmp_path):
         label_scan(tmp_path / "a.nii.gz", BrightSpots("spots"), max_voxels=1000)
 
 
+@pytest.mark.parametrize(
+    ("levels", "shift", "other"),
+    [
+        ([23, 24, 25], 1, {"L3-L4": "L4-L5", "L4-L5": "L5-S1"}),  # there is none below L5-S1
+        ([1, 2, 3], -1, {"C1-C2": "above C1", "C2-C3": "C1-C2"}),
+        ([3, 4, 5], 0, {}),
+    ],
+)
+def test_another_numbering_stays_within_the_levels(levels, shift, other, tmp_path):
+    class Shifted(BrightSpots):
+        def label(self, slabs, offsets):
+            found = super().label(slabs, offsets)
+            found.levels, found.numbering = np.array(levels), shift
+            return found
+
+    data, affine, _ = spots((1.0, 1.0, 1.0), 0.0)
+    nibabel.save(nibabel.Nifti1Image(data, affine), tmp_path / "a.nii.gz")
+    assert label_scan(tmp_path / "a.nii.gz", Shifted("spots")).other_numbering == other
+
+
 def test_flags_of_a_doubtful_scan_from_python(tmp_path):
     class Doubtful(BrightSpots):
         def label(self, slabs, offsets):

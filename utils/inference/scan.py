@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from utils.discs import FIRST, name
+from utils.discs import FIRST, LAST, name
 from utils.inference.flags import doubts_of
 from utils.scans.nifti import MAX_VOXELS, position_flags, read_scan
 from utils.scans.sagittal import is_sagittal, slabs_of
@@ -82,7 +82,8 @@ def in_world(scan, plane, prediction):
     voxels = np.clip(scan.to_voxel(world), 0, np.array(scan.data.shape) - 1)
     flags = [*position_flags(scan), *([] if is_sagittal(scan) else ["not sagittal"]), *doubts_of(prediction)]
     shift = prediction.numbering
-    other = {name(level): name(level + shift) for level in prediction.levels if level + shift >= FIRST} if shift else {}
+    known = [level for level in prediction.levels if shift and FIRST <= level + shift <= LAST]
+    other = {name(level): name(level + shift) for level in known}
     return LabelledScan(
         prediction.levels, [name(level) for level in prediction.levels], world, voxels, prediction.confidence,
         prediction.level_confidence, other, prediction.vertebrae, prediction.margin, flags,
