@@ -9,6 +9,7 @@ from utils.evaluation.metrics import (
     id_verse,
     identified_and_distance,
     labelled_scores,
+    level_scores,
     shifted_scans,
 )
 from utils.evaluation.published import published_scores
@@ -151,3 +152,16 @@ def test_a_group_without_a_scored_disc_has_a_row_of_dashes():
     assert labelled_table({"T1w": nothing}).splitlines()[-1].split("|")[2:-1] == [
         " 0 ", " 0 ", " - (-), N=0 ", *6 * [" - "]
     ]  # fmt: skip
+
+
+def test_the_levels_of_a_scan_are_right_where_most_of_its_discs_are(cases):
+    for item, confidence in zip(cases, (0.95, 0.75, 0.85, float("nan")), strict=True):
+        item.level_confidence = confidence
+    rows = [row for item in cases for row in compare(item, [20, *LEVELS])]
+    scores = level_scores(rows)
+    # good: 5 of 5; missing: 3 of 4, since L2-L3 has no prediction; shifted: 0 of 2; extra has no level confidence.
+    assert (scores["levels_n"], scores["levels_right"]) == (3, 2)
+    assert scores["confident_wrong"] == ["shifted"]
+    # Three bins with one scan each: |0.95 - 1|, |0.75 - 1| and |0.85 - 0|.
+    assert scores["level_calibration_error"] == pytest.approx((0.05 + 0.25 + 0.85) / 3)
+    assert level_scores([])["levels_n"] == 0

@@ -26,6 +26,8 @@ class Case:
         Left-right position in mm.
     group : str
         Equal for subjects who are one person; the subject itself where nothing else is known.
+    level_confidence : float in 0..1
+        Chance that the levels of the whole chain are right; NaN where it is not known.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Case:
     true_across: np.ndarray
     across: np.ndarray
     group: str = ""
+    level_confidence: float = float("nan")
 
     def __post_init__(self):
         self.group = self.group or self.subject
@@ -57,7 +60,7 @@ class Case:
         return cls(
             sample.name, sample.subject, sample.contrast, sample.source, sample.levels, sample.points * sample.spacing,
             prediction.levels, prediction.points * sample.spacing, prediction.confidence, sample.states,
-            sample.across, prediction.across, sample.group,
+            sample.across, prediction.across, sample.group, prediction.level_confidence,
         )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from utils.evaluation.statistics import distances, mean, sd, share
 from utils.inference.confidence import reliability
 
 VERSE_MM = 20.0
+CONFIDENT = 0.8  # a scan at or above this level confidence is expected to be right
 
 
 def labelled_scores(rows):
@@ -118,6 +119,33 @@ def shifted_scans(cases, levels):
         if table.sum() > 2 * np.trace(table):
             shifted.append(case.name)
     return shifted
+
+
+def level_scores(rows):
+    """Compare the level confidence of scans with what became of their discs.
+
+    Parameters
+    ----------
+    rows : list of utils.evaluation.cases.Disc
+
+    Returns
+    -------
+    dict
+        ``levels_n``, the scans that have a level confidence and a prediction that counts; ``levels_right``, those of
+        them where more than half of these predictions are right; ``level_calibration_error``; and ``confident_wrong``,
+        the names of scans that are not right at a level confidence of 0.8 or more.
+    """
+    outcomes = {}
+    for row in rows:
+        if row.found is not None and row.outcome != "unknown" and np.isfinite(row.case.level_confidence):
+            outcomes.setdefault(row.case.name, (row.case.level_confidence, []))[1].append(row.outcome == "identified")
+    judged = {name: (confidence, np.mean(right) > 0.5) for name, (confidence, right) in outcomes.items()}
+    _, error = reliability(*np.reshape(list(judged.values()), (-1, 2)).T)
+    return {
+        "levels_n": len(judged), "levels_right": sum(bool(right) for _, right in judged.values()),
+        "level_calibration_error": error,
+        "confident_wrong": [name for name, (chance, right) in judged.items() if chance >= CONFIDENT and not right],
+    }  # fmt: skip
 
 
 def confusion(cases, levels):

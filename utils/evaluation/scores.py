@@ -2,7 +2,7 @@
 
 from utils.evaluation.cases import compare
 from utils.evaluation.intervals import intervals
-from utils.evaluation.metrics import id_verse, labelled_scores, shifted_scans
+from utils.evaluation.metrics import id_verse, labelled_scores, level_scores, shifted_scans
 from utils.evaluation.published import published_scores
 from utils.evaluation.statistics import share
 from utils.scans.bids import participants
@@ -44,6 +44,7 @@ def score(cases, levels, protocol, spacing):
         "n_subjects": len({case.group for case in cases}),
         "interval_95": intervals((row.case.group, row.outcome, row.error) for row in rows),
         "shifted_scans": shifted_scans(cases, levels),
+        **level_scores(rows),
     }
 
 

@@ -5,6 +5,7 @@ import csv
 import numpy as np
 
 from utils.discs import name
+from utils.evaluation.metrics import CONFIDENT
 from utils.system.files import UserError
 from utils.system.numbers import number
 
@@ -95,7 +96,7 @@ def windows_table(found):
 
 
 def interval_line(scores):
-    """Return the intervals of a whole split, its errors in space and its calibration, in two lines."""
+    """Return the intervals of a whole split, its errors in space, its calibration and its levels, in three lines."""
     limits = scores["interval_95"]
     labels = {"identified": "identified", "fn_rate": "FN", "fp_rate": "FP"}
     spans = [f"{label} {_span(np.multiply(limits[key], 100), 1, '%')}" for key, label in labels.items()]
@@ -103,7 +104,10 @@ def interval_line(scores):
     return (
         f"95 % intervals over {scores['n_subjects']} subjects (bootstrap): {', '.join(spans)}\n"
         f"in space {number(scores['mean_3d'])} ({number(scores['sd_3d'])}) mm; expected calibration error of the "
-        f"confidence {number(scores['calibration_error'], 3)}, N={scores['n_pred']}"
+        f"confidence {number(scores['calibration_error'], 3)}, N={scores['n_pred']}\n"
+        f"levels of the whole chain right in {scores['levels_right']} of {scores['levels_n']} scans; wrong with a level "
+        f"confidence of {CONFIDENT} or more: {len(scores['confident_wrong'])}; calibration error "
+        f"{number(scores['level_calibration_error'], 3)}"
     )
 
 
