@@ -105,7 +105,7 @@ def interval_line(scores):
         f"95 % intervals over {scores['n_subjects']} subjects (bootstrap): {', '.join(spans)}\n"
         f"in space {number(scores['mean_3d'])} ({number(scores['sd_3d'])}) mm; expected calibration error of the "
         f"confidence {number(scores['calibration_error'], 3)}, N={scores['n_pred']}\n"
-        f"levels of the whole chain right in {scores['levels_right']} of {scores['levels_n']} scans; wrong with a level "
+        f"levels of the chain right in {scores['levels_right']} of {scores['levels_n']} scans; wrong with a level "
         f"confidence of {CONFIDENT} or more: {len(scores['confident_wrong'])}; calibration error "
         f"{number(scores['level_calibration_error'], 3)}"
     )
