@@ -16,8 +16,8 @@ from utils.synthesis.volumes import generate_volume
 def test_a_point_of_a_view_over_its_scale_is_one_of_the_slab():
     slab = np.full((120, 90), 0.3, np.float32)
     slab[59:62, 39:42] = 1.0
-    for image, scale in views(slab):
-        extreme = image.argmin() if scale == 1 else image.argmax()  # the first view is inverted
+    for index, (image, scale) in enumerate(views(slab)):
+        extreme = image.argmax() if index else image.argmin()  # the first view is inverted
         place = np.array(np.unravel_index(extreme, image.shape)) / scale
         assert np.abs(place - [60, 40]).max() <= 1.5
     assert not views(np.zeros((8, 8)))[0][0].any()  # what is empty stays empty
