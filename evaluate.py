@@ -21,7 +21,7 @@ from utils.evaluation.tables import (
     windows_table,
 )
 from utils.evaluation.windows import label_windows
-from utils.inference.checkpoint import SHIPPED
+from utils.inference.checkpoint import SHIPPED, data_of
 from utils.inference.labeller import load_labeller
 from utils.report.evaluation import draw, file_names, write_page
 from utils.report.figures import also_pdf
@@ -79,13 +79,14 @@ def settle(args, labeller):
     UserError
         If the data is neither given nor known, or does not fit the network.
     """
-    known = labeller.checkpoint["data"] or []
-    known = [known] if isinstance(known, str) else known  # runs of versions before 2026-11-26 have one data set
+    known = data_of(labeller.checkpoint)
     if len(known) > 1 and not args.data:
         raise UserError(f"{labeller.source} was trained on {', '.join(known)}: name the one to score with --data")
     data = args.data or (known[0] if known else None)
     if data is None:
-        raise UserError(f"{labeller.source} was not trained on prepared data: name what to score with --data")
+        raise UserError(
+            f"it is not known on which data {labeller.source} was trained: name what to score with --data"
+        )
     folder = labeller.source if labeller.source.is_dir() else labeller.source.parent
     out = folder / "evaluation" if args.weights else Path("output/evaluation")
     summary = load_summary(data)

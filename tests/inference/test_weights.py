@@ -1,22 +1,19 @@
 """The shipped weights: whole, small, safe to load, and right on synthetic subjects that no training saw."""
 
-import functools
 import hashlib
 
 import numpy as np
 import pytest
 import torch
+from trainings import few_samples, shorten, whole_and_resumed
 
-import train
 from utils.discs import LEVELS, SACRAL
-from utils.inference.checkpoint import SHIPPED, load_checkpoint
+from utils.inference.checkpoint import SHIPPED
 from utils.inference.labeller import load_labeller
 from utils.scans.nifti import Scan
 from utils.scans.sagittal import slabs_of
 from utils.synthesis.anatomy import generate_anatomy
-from utils.synthesis.batches import validation_samples
 from utils.synthesis.volumes import choose_field_of_view, generate_volume
-from utils.training import runs
 from weights import publish
 
 
@@ -51,28 +48,11 @@ def test_they_label_the_discs_of_new_subjects():
 
 
 def test_weights_are_made_by_a_synthetic_training_that_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
-    few = functools.partial(validation_samples, 6, 3)
-    monkeypatch.setattr("utils.training.sources.validation_samples", few)
-    monkeypatch.setattr("utils.training.sources.SYNTHETIC_EPOCH", 16)
-    monkeypatch.setattr("utils.training.engine.CALIBRATION_VIEWS", 4)
-    torch.set_num_threads(1)
+    shorten(monkeypatch)
     flags = ["--synthetic", "2", "--features", "16", "--stacks", "1", "--epochs", "2", "--no-amp", "--device", "cpu"]
-    assert train.main([*flags, "--out", str(tmp_path / "whole")]) == 0
-    save = runs.save_checkpoint
-
-    def stop_after_the_first(path, checkpoint):
-        save(path, checkpoint)
-        if path.name == "last.pt" and checkpoint["epoch"] == 1:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(runs, "save_checkpoint", stop_after_the_first)
-        with pytest.raises(KeyboardInterrupt):
-            train.main([*flags, "--out", str(tmp_path / "cut")])
-    assert train.main([*flags, "--out", str(tmp_path / "cut"), "--resume"]) == 0
-    whole, cut = (load_checkpoint(tmp_path / out / "last.pt") for out in ("whole", "cut"))
+    whole, cut = whole_and_resumed(tmp_path, flags)
     assert all(torch.equal(value, cut["state_dict"][key]) for key, value in whole["state_dict"].items())
-    monkeypatch.setattr(publish, "validation_samples", few)
+    monkeypatch.setattr(publish, "validation_samples", few_samples)
     monkeypatch.setattr(publish, "VIEWS", 4)
     publish.main([str(tmp_path / "cut" / "last.pt"), "--out", str(tmp_path / "new.pt")])
     labeller = load_labeller(tmp_path / "new.pt", torch.device("cpu"))

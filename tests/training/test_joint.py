@@ -1,20 +1,20 @@
 """Joint training: shares of the data sets, what a batch holds, and a stopped training that goes on exactly."""
 
-import functools
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from builders import lumbar
+from trainings import shorten, whole_and_resumed
 
+import evaluate
 import train
-from utils.inference.checkpoint import load_checkpoint
+from utils.inference.checkpoint import data_of
 from utils.inference.heatmaps import render
 from utils.scans.sample import save_sample
-from utils.synthesis.batches import CHANNELS, validation_samples
+from utils.synthesis.batches import CHANNELS
 from utils.system.files import UserError, save_json, save_table
-from utils.training import runs
 from utils.training.engine import mean_score
 from utils.training.slices import Order
 from utils.training.sources import Joint
@@ -61,11 +61,8 @@ def prepared(folder, levels, count):
 
 @pytest.fixture
 def quick(monkeypatch):
-    """Let an epoch of synthetic images and a validation be short."""
-    monkeypatch.setattr("utils.training.sources.validation_samples", functools.partial(validation_samples, 4, 2))
-    monkeypatch.setattr("utils.training.sources.SYNTHETIC_EPOCH", 16)
-    monkeypatch.setattr("utils.training.engine.CALIBRATION_VIEWS", 4)
-    torch.set_num_threads(1)
+    """Let a training be short."""
+    shorten(monkeypatch)
 
 
 def test_a_batch_holds_scans_and_synthetic_images(quick, tmp_path):
@@ -95,26 +92,38 @@ def test_data_prepared_otherwise_are_refused(quick, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_stopped_joint_training_goes_on_exactly(quick, tmp_path, monkeypatch):
+def test_data_sets_of_the_same_name_are_kept_apart(quick, tmp_path):
+    folders = [prepared(tmp_path / name, CHANNELS[:-1], 2) for name in ("one/a", "other/a", "synthetic")]
+    args = SimpleNamespace(data=folders[:2], synthetic=2, seed=0, recipe="default", workers=0)
+    source = Joint(args, 8, torch.device("cpu"), share=0.5)
+    assert list(source.val_sets) == [str(folders[0]), str(folders[1]), "synthetic"]
+    args.data = folders[1:]
+    source = Joint(args, 8, torch.device("cpu"), share=0.5)
+    assert list(source.val_sets) == [str(folders[1]), str(folders[2]), "synthetic"]
+    flags = ["--synthetic", "2", "--out", str(tmp_path / "run"), "--device", "cpu"]
+    with pytest.raises(UserError, match="give each folder once"):
+        train.main(["--data", str(folders[0]), str(folders[0]), *flags])
+
+
+def test_a_stopped_joint_training_goes_on_exactly(quick, tmp_path):
     data = [str(prepared(tmp_path / name, CHANNELS[:-1], 3)) for name in "ab"]
     flags = ["--data", *data, "--synthetic", "2", "--features", "16", "--stacks", "1", "--epochs", "2", "--no-amp",
              "--device", "cpu"]  # fmt: skip
-    assert train.main([*flags, "--out", str(tmp_path / "whole")]) == 0
-    save = runs.save_checkpoint
-
-    def stop_after_the_first(path, checkpoint):
-        save(path, checkpoint)
-        if path.name == "last.pt" and checkpoint["epoch"] == 1:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(runs, "save_checkpoint", stop_after_the_first)
-        with pytest.raises(KeyboardInterrupt):
-            train.main([*flags, "--out", str(tmp_path / "cut")])
-    with pytest.raises(UserError, match="holds a run with --synthetic-share 0.5: give the same"):
-        train.main([*flags, "--out", str(tmp_path / "cut"), "--resume", "--synthetic-share", "0.25"])
-    assert train.main([*flags, "--out", str(tmp_path / "cut"), "--resume"]) == 0
-    whole, cut = (load_checkpoint(tmp_path / out / "last.pt") for out in ("whole", "cut"))
+    whole, cut = whole_and_resumed(tmp_path, flags)
     assert all(torch.equal(value, cut["state_dict"][key]) for key, value in whole["state_dict"].items())
     assert whole["passes"] == 2 and set(whole["log"][-1]["sets"]) == {"a", "b", "synthetic"}
     assert [line["loss"] for line in whole["log"]] == [line["loss"] for line in cut["log"]]
+    resume = ["--out", str(tmp_path / "cut"), "--resume"]
+    with pytest.raises(UserError, match="holds a run with --synthetic-share 0.5: give the same"):
+        train.main([*flags, *resume, "--synthetic-share", "0.25"])
+    with pytest.raises(UserError, match=f"other samples, with --data {data[0]} {data[1]}: give the same, prepared"):
+        train.main([*flags[3:], *resume])
+    with pytest.raises(UserError, match="--batch-size 1: scans and synthetic images need 2 or more for each process"):
+        train.main([*flags, "--out", str(tmp_path / "run"), "--batch-size", "1"])
+    with pytest.raises(UserError, match=f"was trained on {data[0]}, {data[1]}: name the one to score with --data"):
+        evaluate.main(["--weights", str(tmp_path / "cut")])
+
+
+def test_data_of_runs_of_all_versions():
+    assert data_of({"data": None}) == [] and data_of({"data": []}) == []
+    assert data_of({"data": "dataset/a"}) == ["dataset/a"] and data_of({"data": ["a", "b"]}) == ["a", "b"]

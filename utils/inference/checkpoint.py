@@ -3,12 +3,12 @@
 Keys: ``format``, ``model`` (name and arguments of `build_model`), ``state_dict``, ``levels`` (level of
 each channel), ``resolution`` (mm), ``output`` ("logits" or "heatmaps"), ``prior`` (geometry of the chain),
 ``view`` (how the network sees a slab, see `utils.inference.view`; in imported checkpoints alone),
-``passes`` (passes over each scan, see `utils.inference.second_pass`), ``calibration`` (of the confidence, once the
-training is over),
-``epoch``, ``best`` (score of the best epoch so far), ``data`` (folder it was trained on), ``samples`` (digest of
-what it was trained and validated on), ``args`` (the flags), ``version`` (of the code), ``digest`` (of all the rest)
-and, in ``last.pt`` alone, ``newest`` (the weights that are trained, where ``state_dict`` holds their average),
-``averaged`` (steps), ``optimizer``, ``scheduler`` and what was done of the epoch that was not finished.
+``passes`` (passes over each scan, see `utils.inference.second_pass`), ``calibration`` and ``level_calibration`` (of
+the confidences, once the training is over), ``epoch``, ``best`` (score of the best epoch so far), ``data`` (folders it
+was trained on, see `data_of`), ``samples`` (digest of what it was trained and validated on), ``args`` (the flags),
+``version`` (of the code), ``digest`` (of all the rest) and, in ``last.pt`` alone, ``newest`` (the weights that are
+trained, where ``state_dict`` holds their average), ``averaged`` (steps), ``optimizer``, ``scheduler`` and what was done
+of the epoch that was not finished.
 """
 
 import hashlib
@@ -35,14 +35,14 @@ SHIPPED = Path(__file__).parents[2] / "weights" / "spine.pt"
 
 def save_checkpoint(path, checkpoint):
     """Write a checkpoint whole, with its digest; equal contents give equal bytes."""
-    # By way of memory: torch tells a full disk by an error of its own, and puts the file's name into the file.
+    # By way of memory: torch reports a full disk by an error of its own, and puts the file's name into the file.
     content = io.BytesIO()
     torch.save({**checkpoint, "digest": digest_of(checkpoint)}, content)
     save_bytes(path, content.getbuffer())
 
 
 def digest_of(checkpoint):
-    """Return the SHA-256 of a checkpoint's values and their order, but for a ``digest`` in it."""
+    """Return the SHA-256 of a checkpoint's values and their order, except for a ``digest`` in it."""
     sha = hashlib.sha256()
 
     def feed(value):
@@ -113,6 +113,12 @@ def load_checkpoint(path, first_level=None):
     if checkpoint.setdefault("digest", digest) != digest:
         raise UserError(f"{file} was altered after it was written (its digest differs): name another one")
     return checkpoint
+
+
+def data_of(checkpoint):
+    """Return the folders of prepared data that a checkpoint was trained on, as a list; empty where none is known."""
+    data = checkpoint["data"] or []
+    return [data] if isinstance(data, str) else data  # runs of versions before 2026-11-26 have one data set
 
 
 def _from_released(state, file, first_level):

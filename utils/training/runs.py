@@ -5,7 +5,7 @@ import json
 import os
 import sys
 
-from utils.inference.checkpoint import load_checkpoint, save_checkpoint
+from utils.inference.checkpoint import data_of, load_checkpoint, save_checkpoint
 from utils.system import ranks
 from utils.system.files import UserError, cannot_be_written, save_text
 
@@ -94,6 +94,10 @@ def go_on(out, checkpoint, state, network, average, optimizer, scheduler):
     UserError
         If it was made with other flags or data.
     """
+    # Before the flags: whether a run has a --synthetic-share depends on its having --data.
+    if checkpoint.get("samples", state["samples"]) != state["samples"]:
+        given = " ".join(["--data", *data_of(checkpoint)]) if checkpoint["samples"] else "no --data"
+        raise UserError(f"{out} holds a run on other samples, with {given}: give the same, prepared alike")
     settings = {key: checkpoint["args"].get(key) for key in SAME_ON_RESUME}
     changed = [key for key in SAME_ON_RESUME if settings[key] != state["args"][key]]
     if changed == ["epochs"]:
@@ -104,11 +108,6 @@ def go_on(out, checkpoint, state, network, average, optimizer, scheduler):
     if changed:
         flags = ", ".join(flag_of(key, settings[key]) for key in changed)
         raise UserError(f"{out} holds a run with {flags}: give the same to resume it")
-    if checkpoint.get("samples", state["samples"]) != state["samples"]:
-        raise UserError(
-            f"{out} holds a run on other samples than those of {', '.join(state['args']['data'])}: "
-            "give the same --data, prepared alike"
-        )
     if checkpoint.pop("file") == BEFORE and ranks.rank() == 0:
         with contextlib.suppress(FileNotFoundError):  # or it would replace the one that is whole
             os.replace(out / LAST, out / "damaged.pt")

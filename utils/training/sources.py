@@ -48,6 +48,8 @@ class Prepared:
 
     def __init__(self, args, batch_size, device, earlier=None, channels=None, steps=None, masked=0.0):
         settings = [_settings(folder) for folder in args.data]
+        if len({folder.resolve() for folder in args.data}) < len(args.data):
+            raise UserError(f"--data {' '.join(map(str, args.data))}: give each folder once")
         for folder, other in zip(args.data, settings, strict=True):
             if other != settings[0]:
                 raise UserError(
@@ -56,18 +58,15 @@ class Prepared:
                 )
         self.levels, self.resolution, self.sigma = settings[0]
         train = [load_split(folder, "train") for folder in args.data]
-        names = args.data if len({folder.name for folder in args.data}) < len(args.data) else [
-            folder.name for folder in args.data
-        ]  # fmt: skip
         val = [load_split(folder, "val") for folder in args.data]
-        self.val_sets = dict(zip(map(str, names), val, strict=True))
+        self.val_sets = dict(zip(_names(args.data), val, strict=True))
         samples = [sample for own in train for sample in own]
         every = [sample for own, other in zip(train, val, strict=True) for sample in (*own, *other)]
         self.digest = digest_of(every, *map(len, train), self.levels, self.resolution, self.sigma)
         if channels is None and earlier and list(earlier["levels"]) == [*self.levels, SACRAL]:
             channels = earlier["levels"]
         if channels == [*self.levels, SACRAL]:
-            self.levels = list(channels)  # nobody labels S1-S2: only where it cannot lie is learned
+            self.levels = list(channels)  # scans have no labels of S1-S2: only where it cannot lie is learned
         wanted = max(len(samples), RECIPES[args.recipe]["least_slices"])
         self.batch_size, self.steps = batch_size, steps or -(-wanted // batch_size)
         order = Order([len(own) for own in train], self.steps * batch_size, args.seed)  # all batches are full
@@ -87,7 +86,7 @@ class Prepared:
             return iter(self.loader)
 
     def names(self, epoch, step):
-        """Return the names of the scans in a batch."""
+        """Return the names of the scans in a batch, over all processes."""
         self.items.epoch = epoch
         first = step * self.batch_size
         return [self.items.sample_of(index).name for index in range(first, first + self.batch_size)]
@@ -117,6 +116,13 @@ def _settings(folder):
     """Return the levels, resolution and sigma that a data set was prepared with."""
     summary = load_summary(folder)
     return summary["levels"], summary["resolution"], summary["sigma"]
+
+
+def _names(folders):
+    """Return the names of data sets: those of their folders, or whole paths where these are not distinct."""
+    names = [folder.resolve().name for folder in folders]
+    distinct = len({*names, SYNTHETIC}) > len(names)
+    return names if distinct else [str(folder.resolve()) for folder in folders]
 
 
 class BatchesFrom:
@@ -160,26 +166,30 @@ class Synthetic:
 class Joint:
     """Scans and synthetic images in every batch; attributes as in `Prepared`.
 
-    Scans teach how images look, synthetic ones keep all levels, contrasts and views: a network that sees the scans of
-    one region alone forgets the others.
+    From scans the network learns the appearance of real images; from synthetic ones it keeps all levels, contrasts and
+    views, since a network that is trained on the scans of one region alone forgets the others.
+
+    Parameters
+    ----------
+    share : float
+        Of each batch that is synthetic, in 0..1; at least one image of either kind for each process.
     """
 
     passes = 2
 
     def __init__(self, args, batch_size, device, share):
         own = batch_size // ranks.count()
-        synthetic = min(max(round(share * own), 1), own - 1) * ranks.count()
         if own < 2:
             raise UserError(f"--batch-size {batch_size}: scans and synthetic images need 2 or more for each process")
+        synthetic = min(max(round(share * own), 1), own - 1) * ranks.count()
         self.batch_size, self.steps = batch_size, SYNTHETIC_EPOCH // batch_size
         self.scans = Prepared(args, batch_size - synthetic, device, None, CHANNELS, self.steps, MASKED_SHARE)
-        self.made = Synthetic(args, synthetic, device, self.steps)
-        for key, flag in (("levels", "levels"), ("resolution", "resolution"), ("sigma", "sigma")):
-            wanted = getattr(self.made, key)
+        for key, wanted in (("levels", CHANNELS), ("resolution", RESOLUTION_MM), ("sigma", SIGMA_MM)):
             if getattr(self.scans, key) != wanted:
                 raise UserError(
-                    f"{args.data[0]} was not prepared with the {flag} of synthetic images: prepare it without --{flag}"
+                    f"{args.data[0]} was not prepared with the {key} of synthetic images: prepare it without --{key}"
                 )
+        self.made = Synthetic(args, synthetic, device, self.steps)
         self.levels, self.resolution, self.sigma = self.made.levels, self.made.resolution, self.made.sigma
         self.digest = self.scans.digest
         self.val_sets = {**self.scans.val_sets, **self.made.val_sets}
