@@ -16,7 +16,7 @@ from utils.inference.confidence import chance, fit_logistic
 SCALE = 0.87  # of the smaller view
 GAMMA = 1.6  # of the darker one
 NEAR_MM = 8.0  # a disc of a view is the same disc: less than half the smallest distance of neighbours
-START = np.array([0.0, 1.0, 0.0])  # without a calibration: odds of 0 at a margin of 0, 20 to 1 at one of 30
+START = np.array([0.0, 1.0, 0.0])  # without a calibration: odds of 1 to 1 at a margin of 0, 20 to 1 at one of 30
 RIDGE = 1.0
 
 
@@ -59,7 +59,7 @@ def views(slab):
         The slab with inverted contrast, darker, and smaller; a point of an image over its scale is one of the slab. Of
         six kinds of views these three together set wrong chains apart from right ones best.
     """
-    slab = np.asarray(slab, np.float32)
+    slab = np.clip(np.asarray(slab, np.float32), 0, 1)
     inverted = np.where(slab > 0, (1 - slab) ** 0.8, 0).astype(np.float32)
     return [(inverted, 1.0), (slab**GAMMA, 1.0), (ndimage.zoom(slab, SCALE, order=1), SCALE)]
 

@@ -1,9 +1,9 @@
 """Transitional vertebrae: spines in which another numbering of the levels fits nearly as well.
 
 A sacralised L5 or a lumbarised S1 is common (Apazidis et al. 2011), and a lumbar view alone does not show which of two
-numberings is right. Two signs are looked for: the lowest discs have nearly as much evidence
-for the level above or below their own, as where the disc S1-S2 is nearly a whole one; and where both C2-C3 and L5-S1
-are in view, the number of vertebrae between C2 and the sacrum is not 24. Pure NumPy.
+numberings is right. There are two signs of it: the lowest discs have nearly as much evidence for the level above or
+below their own, as where the remnant disc S1-S2 is nearly a whole one; and where both C2-C3 and L5-S1 are in view, the
+number of vertebrae from C1 to the sacrum is not 24. Pure NumPy.
 """
 
 import numpy as np
@@ -69,5 +69,5 @@ def vertebrae(points, levels, prior):
     count = PRESACRAL
     for gap, upper, lower in zip(gaps, levels, levels[1:], strict=False):
         steps = np.linalg.norm(prior.mean[upper:lower], axis=1)
-        count += int(np.round(gap / steps.mean())) - (lower - upper)
+        count += int(np.round(gap / steps.mean()) - (lower - upper))
     return count
