@@ -84,9 +84,7 @@ def settle(args, labeller):
         raise UserError(f"{labeller.source} was trained on {', '.join(known)}: name the one to score with --data")
     data = args.data or (known[0] if known else None)
     if data is None:
-        raise UserError(
-            f"it is not known on which data {labeller.source} was trained: name what to score with --data"
-        )
+        raise UserError(f"it is not known on which data {labeller.source} was trained: name what to score with --data")
     folder = labeller.source if labeller.source.is_dir() else labeller.source.parent
     out = folder / "evaluation" if args.weights else Path("output/evaluation")
     summary = load_summary(data)

@@ -72,9 +72,7 @@ def test_a_resumed_training_equals_an_undisturbed_one(tree, data, tmp_path, monk
         run_of(data, tmp_path / "cut", "--epochs", "4", "--resume", "--seed", "1")
     other = tmp_path / "other"  # the same scans, dealt otherwise
     prepare_spinegeneric.main(["--data", str(tree), "--out", str(other), "--split", "0.5", "0.3", "0.2", "--seed", "1"])
-    with pytest.raises(
-        UserError, match="on other samples, with --data .*prepared: give the same, prepared alike"
-    ):
+    with pytest.raises(UserError, match="on other samples, with --data .*prepared: give the same, prepared alike"):
         run_of(other, tmp_path / "cut", "--epochs", "4", "--resume")
     with pytest.raises(UserError, match=r"holds a run with --no-amp: give the same"):
         train.main([
