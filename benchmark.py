@@ -6,20 +6,10 @@ takes twice as long.
 """
 
 import os
-import platform
-import tempfile
 from pathlib import Path
 
-import torch
-
-from speed import network, published, scans, search, until
-from speed.timing import HEAD
-from utils.system.device import choose_device, has_fast_bfloat16, keep_memory
-from utils.system.files import UserError, run, save_json
 from utils.system.flags import new_parser
 from utils.training.recipes import RECIPES
-
-SHAPE = {"stacks": 2, "blocks": 1}
 
 
 def build_parser():
@@ -41,6 +31,23 @@ def build_parser():
     output = parser.add_argument_group("output")
     output.add_argument("--out", type=Path, default=Path("output/benchmark.json"), help="the table as JSON")
     return parser
+
+
+if __name__ == "__main__":
+    build_parser().parse_args()  # --help and misspelt flags are answered before the slow imports below
+
+# ruff: noqa: E402
+import platform
+import tempfile
+
+import torch
+
+from speed import network, published, scans, search, until
+from speed.timing import HEAD
+from utils.system.device import choose_device, has_fast_bfloat16, keep_memory
+from utils.system.files import UserError, run, save_json
+
+SHAPE = {"stacks": 2, "blocks": 1}
 
 
 def processor():

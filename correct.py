@@ -4,26 +4,10 @@ The corrected label volume takes the place of the predicted one, in the scan's o
 report say that it was corrected, by whom and when. Labels that were reviewed are not replaced by a later predict.py.
 """
 
-import json
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from utils.report.corrections import read_corrections
-from utils.report.figures import prediction_picture
-from utils.report.predictions import claim_predictions, write_predictions
-from utils.report.report import Report
-from utils.scans.labels import label_volume
-from utils.scans.nifti import MAX_VOXELS, ScanError, read_scan
-from utils.scans.outputs import Job, describe_discs, digest, source_of
-from utils.scans.sagittal import slabs_of
-from utils.system.files import UserError, run, save_bytes, save_json
+from utils.scans.limits import MAX_VOXELS
 from utils.system.flags import new_parser
-
-SAME_MM = 0.1  # by which a point in pixels and in the world may differ, from rounding
-EDGE_MM = 1.0  # by which a disc at the edge of the image may lie outside of the scan
 
 
 def build_parser():
@@ -39,6 +23,30 @@ def build_parser():
     )
     files.add_argument("--max-voxels", type=int, default=MAX_VOXELS, help="larger scans are refused unread")
     return parser
+
+
+if __name__ == "__main__":
+    build_parser().parse_args()  # --help and misspelt flags are answered before the slow imports below
+
+# ruff: noqa: E402
+import json
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+
+from utils.report.corrections import read_corrections
+from utils.report.figures import prediction_picture
+from utils.report.predictions import claim_predictions, write_predictions
+from utils.report.report import Report
+from utils.scans.labels import label_volume
+from utils.scans.nifti import ScanError, read_scan
+from utils.scans.outputs import Job, describe_discs, digest, source_of
+from utils.scans.sagittal import slabs_of
+from utils.system.files import UserError, run, save_bytes, save_json
+
+SAME_MM = 0.1  # by which a point in pixels and in the world may differ, from rounding
+EDGE_MM = 1.0  # by which a disc at the edge of the image may lie outside of the scan
 
 
 @dataclass

@@ -4,26 +4,9 @@ Anatomy, posture, field of view, voxel size, orientation, tilt of the box, shadi
 subject to subject. Every other script runs on them unchanged.
 """
 
-import contextlib
-from functools import partial
 from pathlib import Path
 
-import nibabel
-import numpy as np
-from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
-
-from utils.synthesis.anatomy import generate_anatomy
-from utils.synthesis.volumes import choose_field_of_view, generate_volume
-from utils.system.files import UserError, replace_file, run, save_json, save_table
 from utils.system.flags import new_parser, whole_number
-from utils.system.pool import processes
-from utils.system.progress import progress
-
-NAME = "Synthetic spines, laid out like spine-generic"
-CONTRASTS = ("T1w", "T2w")
-# Sagittal acquisitions come in many orders of axes; the first is the commonest.
-ORIENTATIONS = ("RAS", "LAS", "PSR", "RPI", "ASL", "LPI")
-COLUMNS = ("participant_id", "sex", "age", "height", "weight", "institution_id", "pathology")
 
 
 def build_parser():
@@ -36,6 +19,30 @@ def build_parser():
     output.add_argument("--out", type=Path, required=True, help="root of the new tree")
     output.add_argument("--jobs", type=int, default=1, help="processes")
     return parser
+
+
+if __name__ == "__main__":
+    build_parser().parse_args()  # --help and misspelt flags are answered before the slow imports below
+
+# ruff: noqa: E402
+import contextlib
+from functools import partial
+
+import nibabel
+import numpy as np
+from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
+
+from utils.synthesis.anatomy import generate_anatomy
+from utils.synthesis.volumes import choose_field_of_view, generate_volume
+from utils.system.files import UserError, replace_file, run, save_json, save_table
+from utils.system.pool import processes
+from utils.system.progress import progress
+
+NAME = "Synthetic spines, laid out like spine-generic"
+CONTRASTS = ("T1w", "T2w")
+# Sagittal acquisitions come in many orders of axes; the first is the commonest.
+ORIENTATIONS = ("RAS", "LAS", "PSR", "RPI", "ASL", "LPI")
+COLUMNS = ("participant_id", "sex", "age", "height", "weight", "institution_id", "pathology")
 
 
 def voxel_size(rng, contrast):

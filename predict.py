@@ -4,35 +4,12 @@ The label volumes follow spine-generic and the Spinal Cord Toolbox: one voxel pe
 tip, with the disc's value (3 is C2-C3, 25 is L5-S1).
 """
 
-import json
-import sys
-from collections import Counter
 from pathlib import Path
 
 from utils.discs import FIRST, LAST, name
-from utils.inference.checkpoint import SHIPPED
-from utils.inference.labeller import load_labeller
-from utils.inference.scan import in_world
-from utils.report.entries import Slabs
-from utils.report.flags import MEANINGS
-from utils.report.predictions import claim_predictions, describe_derivative, write_predictions
-from utils.report.report import Report
-from utils.scans.bids import find_scans
-from utils.scans.ignored import ignored_images, ignored_summary
-from utils.scans.labels import label_volume
-from utils.scans.names import match_names, read_names
-from utils.scans.nifti import MAX_VOXELS, ScanError, read_scan
-from utils.scans.outputs import TOOL, Job, describe_discs, digest
-from utils.scans.sagittal import slabs_of
-from utils.system import ranks
-from utils.system.device import keep_memory
-from utils.system.files import UserError, run, save_bytes, save_json, sweep, warn
+from utils.inference.shipped import SHIPPED
+from utils.scans.limits import MAX_VOXELS
 from utils.system.flags import new_parser, runs_of
-from utils.system.progress import progress
-from utils.system.stages import leave_a_core, overlapped
-from utils.system.version import code_version
-
-MOST_NAMED = 5  # scans in a line
 
 
 def build_parser():
@@ -55,6 +32,37 @@ def build_parser():
     output = parser.add_argument_group("output")
     output.add_argument("--out", type=Path, default=Path("output/predictions"), help="folder of the labels")
     return parser
+
+
+if __name__ == "__main__":
+    build_parser().parse_args()  # --help and misspelt flags are answered before the slow imports below
+
+# ruff: noqa: E402
+import json
+import sys
+from collections import Counter
+
+from utils.inference.labeller import load_labeller
+from utils.inference.scan import in_world
+from utils.report.entries import Slabs
+from utils.report.flags import MEANINGS
+from utils.report.predictions import claim_predictions, describe_derivative, write_predictions
+from utils.report.report import Report
+from utils.scans.bids import find_scans
+from utils.scans.ignored import ignored_images, ignored_summary
+from utils.scans.labels import label_volume
+from utils.scans.names import match_names, read_names
+from utils.scans.nifti import ScanError, read_scan
+from utils.scans.outputs import TOOL, Job, describe_discs, digest
+from utils.scans.sagittal import slabs_of
+from utils.system import ranks
+from utils.system.device import keep_memory
+from utils.system.files import UserError, run, save_bytes, save_json, sweep, warn
+from utils.system.progress import progress
+from utils.system.stages import leave_a_core, overlapped
+from utils.system.version import code_version
+
+MOST_NAMED = 5  # scans in a line
 
 
 def folder_of(args):

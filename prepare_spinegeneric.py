@@ -4,49 +4,11 @@ Each scan becomes upright sagittal slices in mm, side by side, with its discs an
 ``dataset/NAME/samples``. Scans that cannot be used are listed in ``skipped.tsv``, with the reason.
 """
 
-import contextlib
-from collections import Counter
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from utils.discs import LEVELS, parse_levels
-from utils.inference.heatmaps import render
-from utils.report.figures import preview
-from utils.scans.bids import find_scans, list_folder
-from utils.scans.counts import counts_table, summarise
-from utils.scans.ignored import ignored_images, ignored_labels, ignored_summary
-from utils.scans.labelled import labelled_sample
-from utils.scans.labels import read_discs
-from utils.scans.nifti import MAX_VOXELS, ScanError, read_scan
-from utils.scans.sample import load_sample, save_sample
-from utils.scans.selection import apart, excluded_by, people_of, select
-from utils.scans.splits import SPLITS, check_together, draw_split, match_split, person_groups, read_split_file
-from utils.system.files import UserError, run, save_json, save_table, sweep, warn
+from utils.scans.limits import MAX_VOXELS
 from utils.system.flags import new_parser, whole_number
-from utils.system.journal import Journal, fingerprint
-from utils.system.pool import processes
-from utils.system.progress import progress
-from utils.system.version import code_version
-
-PROGRESS = "progress.jsonl"  # exists while a data set is not complete
-PREVIEWED = 12  # slices per preview sheet
-SOURCE_COLUMNS = ("source", "institution_id", "institution")
-SAMPLE_COLUMNS = (
-    "file", "name", "subject", "group", "contrast", "source", "split", "levels", "height", "width", "landmarks", "note",
-)  # fmt: skip
-SKIPPED_COLUMNS = ("name", "subject", "contrast", "reason")
-
-
-@dataclass
-class Settings:
-    """What every slice is made with."""
-
-    folder: Path
-    levels: tuple
-    resolution: float
-    sigma: float
-    max_voxels: int = MAX_VOXELS
 
 
 def build_parser():
@@ -83,6 +45,52 @@ def build_parser():
     output.add_argument("--out", type=Path, required=True, help="folder of the prepared data, such as dataset/NAME")
     output.add_argument("--jobs", type=int, default=1, help="processes")
     return parser
+
+
+if __name__ == "__main__":
+    build_parser().parse_args()  # --help and misspelt flags are answered before the slow imports below
+
+# ruff: noqa: E402
+import contextlib
+from collections import Counter
+from dataclasses import dataclass
+from functools import partial
+
+from utils.inference.heatmaps import render
+from utils.report.figures import preview
+from utils.scans.bids import find_scans, list_folder
+from utils.scans.counts import counts_table, summarise
+from utils.scans.ignored import ignored_images, ignored_labels, ignored_summary
+from utils.scans.labelled import labelled_sample
+from utils.scans.labels import read_discs
+from utils.scans.nifti import ScanError, read_scan
+from utils.scans.sample import load_sample, save_sample
+from utils.scans.selection import apart, excluded_by, people_of, select
+from utils.scans.splits import SPLITS, check_together, draw_split, match_split, person_groups, read_split_file
+from utils.system.files import UserError, run, save_json, save_table, sweep, warn
+from utils.system.journal import Journal, fingerprint
+from utils.system.pool import processes
+from utils.system.progress import progress
+from utils.system.version import code_version
+
+PROGRESS = "progress.jsonl"  # exists while a data set is not complete
+PREVIEWED = 12  # slices per preview sheet
+SOURCE_COLUMNS = ("source", "institution_id", "institution")
+SAMPLE_COLUMNS = (
+    "file", "name", "subject", "group", "contrast", "source", "split", "levels", "height", "width", "landmarks", "note",
+)  # fmt: skip
+SKIPPED_COLUMNS = ("name", "subject", "contrast", "reason")
+
+
+@dataclass
+class Settings:
+    """What every slice is made with."""
+
+    folder: Path
+    levels: tuple
+    resolution: float
+    sigma: float
+    max_voxels: int = MAX_VOXELS
 
 
 def check(args):

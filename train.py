@@ -5,51 +5,12 @@ or one to compare with. ``--recipe published`` trains as that paper's code does;
 to be better.
 """
 
-import contextlib
-import signal
-import sys
-import time
 from pathlib import Path
 
-import numpy as np
-import torch
-from torch.utils.data import DataLoader
-from tqdm import tqdm
-
 from models import MODELS, build_model
-from utils.inference.checkpoint import FORMAT, SHIPPED, build_network, load_checkpoint, save_checkpoint
-from utils.inference.labeller import Labeller
-from utils.inference.prior import learn_prior, prior_of
-from utils.report.charts import curves
-from utils.report.figures import convergence
-from utils.system import ranks
-from utils.system.device import keep_memory
-from utils.system.files import UserError, run, save_json, sweep
+from utils.inference.shipped import SHIPPED
 from utils.system.flags import new_parser, whole_number
-from utils.system.lock import locked
-from utils.system.numbers import number
-from utils.system.signals import Stop
-from utils.system.version import code_version
-from utils.training.average import averaged
-from utils.training.engine import (
-    NotFinite,
-    better,
-    calibrate,
-    mean_score,
-    train_epoch,
-    validate,
-    validation_loss,
-)
-from utils.training.loss import focal_loss, mse_loss
-from utils.training.network import choose_network, output_of
-from utils.training.recipes import RECIPES, build_optimizer, build_scheduler
-from utils.training.runs import full_state, go_on, holds_run, load_last, save_best, save_last
-from utils.training.slices import TrainingSlices
-from utils.training.sources import SYNTHETIC_EPOCH, lost_workers_explained, source_of
-
-LOSSES = {"focal": focal_loss, "mse": mse_loss}
-FOCAL_BIAS = -4.0  # heatmaps start nearly empty, as CornerNet's do
-SHOWN = 4  # validation slices in the animation
+from utils.training.recipes import RECIPES
 
 
 def build_parser():
@@ -93,6 +54,54 @@ def build_parser():
         help="start from the weights of this run or checkpoint (bare: the shipped ones)",
     )  # fmt: skip
     return parser
+
+
+if __name__ == "__main__":
+    build_parser().parse_args()  # --help and misspelt flags are answered before the slow imports below
+
+# ruff: noqa: E402
+import contextlib
+import signal
+import sys
+import time
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from utils.inference.checkpoint import FORMAT, build_network, load_checkpoint, save_checkpoint
+from utils.inference.labeller import Labeller
+from utils.inference.prior import learn_prior, prior_of
+from utils.report.charts import curves
+from utils.report.figures import convergence
+from utils.system import ranks
+from utils.system.device import keep_memory
+from utils.system.files import UserError, run, save_json, sweep
+from utils.system.lock import locked
+from utils.system.numbers import number
+from utils.system.signals import Stop
+from utils.system.version import code_version
+from utils.training.average import averaged
+from utils.training.engine import (
+    NotFinite,
+    better,
+    calibrate,
+    mean_score,
+    train_epoch,
+    validate,
+    validation_loss,
+)
+from utils.training.loss import focal_loss, mse_loss
+from utils.training.network import choose_network, output_of
+from utils.training.optimizers import build_optimizer, build_scheduler
+from utils.training.runs import full_state, go_on, holds_run, load_last, save_best, save_last
+from utils.training.slices import TrainingSlices
+from utils.training.sources import SYNTHETIC_EPOCH, lost_workers_explained, source_of
+
+LOSSES = {"focal": focal_loss, "mse": mse_loss}
+FOCAL_BIAS = -4.0  # heatmaps start nearly empty, as CornerNet's do
+SHOWN = 4  # validation slices in the animation
 
 
 def settle(args):

@@ -11,9 +11,9 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from utils.discs import name
-from utils.inference.checkpoint import SHIPPED
 from utils.inference.heatmaps import candidates
 from utils.inference.labeller import load_labeller
+from utils.inference.shipped import SHIPPED
 from utils.report.figures import PAPER, dark_panels, overlay, save, show_slice
 from utils.report.markers import colour
 from utils.scans.sample import load_split

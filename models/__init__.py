@@ -1,9 +1,5 @@
 """The networks: all take images (B, C, H, W) and return a list of heatmaps (B, levels, H / 4, W / 4)."""
 
-from models.bcdunet import BCDUNet
-from models.hourglass import StackedHourglass
-from models.unet import UNet
-
 MODELS = ("hourglass_attention", "hourglass", "unet", "bcdunet")
 
 
@@ -32,11 +28,18 @@ def build_model(name, levels, stacks=2, blocks=1, features=256, in_channels=1):
     ValueError
         If there is no network of that name.
     """
+    # Imported where they are built, so that the names of the networks are known without PyTorch.
     if name in ("hourglass_attention", "hourglass"):
+        from models.hourglass import StackedHourglass
+
         attention = name == "hourglass_attention"
         return StackedHourglass(levels, stacks, blocks, features, in_channels, attention)
     if name == "unet":
+        from models.unet import UNet
+
         return UNet(levels, features, in_channels)
     if name == "bcdunet":
+        from models.bcdunet import BCDUNet
+
         return BCDUNet(levels, features, in_channels)
     raise ValueError(f"there is no model {name!r}: take one of {', '.join(MODELS)}")

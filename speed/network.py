@@ -15,7 +15,8 @@ from utils.system.device import autocast, has_fast_bfloat16
 from utils.training.average import averaged
 from utils.training.engine import train_epoch
 from utils.training.loss import focal_loss
-from utils.training.recipes import RECIPES, build_optimizer
+from utils.training.optimizers import build_optimizer
+from utils.training.recipes import RECIPES
 from utils.training.slices import Order, TrainingSlices
 
 SUBJECTS = 16  # synthetic ones, to generate images from

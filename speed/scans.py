@@ -11,11 +11,11 @@ import predict
 from prepare_spinegeneric import Settings, prepare_scan
 from speed.timing import Row, medians, most_memory, start
 from utils.discs import LEVELS
-from utils.inference.checkpoint import SHIPPED
 from utils.inference.labeller import load_labeller
+from utils.inference.shipped import SHIPPED
 from utils.report.report import Report
 from utils.scans.bids import find_scans
-from utils.scans.nifti import MAX_VOXELS
+from utils.scans.limits import MAX_VOXELS
 from utils.scans.outputs import Job
 from utils.scans.sample import load_sample
 from utils.synthesis.anatomy import generate_anatomy

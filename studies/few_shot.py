@@ -4,21 +4,11 @@ Trains on the first subjects of a split, in a fixed random order, and prints the
 subjects and the differences between both starts.
 """
 
-import json
 from pathlib import Path
 
-import numpy as np
-
-from prepare_spinegeneric import read_split_file
-from studies.trainings import add_training_flags, labelled, prepared, trained
+from studies.flags import add_training_flags
 from utils.discs import LEVELS, parse_levels
-from utils.evaluation.cases import compare
-from utils.evaluation.intervals import differences
-from utils.evaluation.scores import score
-from utils.evaluation.tables import comparison_table, labelled_table
-from utils.inference.checkpoint import SHIPPED
-from utils.inference.labeller import load_labeller
-from utils.system.files import run, save_json, save_text
+from utils.inference.shipped import SHIPPED
 from utils.system.flags import new_parser
 
 
@@ -34,6 +24,24 @@ def build_parser():
     scores.add_argument("--levels", type=parse_levels, default=LEVELS, help="discs to score")
     add_training_flags(parser)
     return parser
+
+
+if __name__ == "__main__":
+    build_parser().parse_args()  # --help and misspelt flags are answered before the slow imports below
+
+# ruff: noqa: E402
+import json
+
+import numpy as np
+
+from prepare_spinegeneric import read_split_file
+from studies.trainings import labelled, prepared, trained
+from utils.evaluation.cases import compare
+from utils.evaluation.intervals import differences
+from utils.evaluation.scores import score
+from utils.evaluation.tables import comparison_table, labelled_table
+from utils.inference.labeller import load_labeller
+from utils.system.files import run, save_json, save_text
 
 
 def starts_of(levels):

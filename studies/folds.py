@@ -3,21 +3,11 @@
 Prints one table over all folds, and writes it to --out with the table of discs.
 """
 
-import json
 from pathlib import Path
 
-from studies.trainings import add_training_flags, labelled, prepared, trained
+from studies.flags import add_training_flags
 from utils.discs import LEVELS, parse_levels
-from utils.evaluation.cases import compare
-from utils.evaluation.scores import groups_of, score, scores_by
-from utils.evaluation.tables import disc_rows, interval_line, labelled_table
-from utils.scans.sample import load_split
-from utils.scans.selection import people_of
-from utils.scans.splits import check_together, person_groups
-from utils.system.files import UserError, run, save_json, save_table, save_text
 from utils.system.flags import new_parser
-
-VALIDATION = 3  # subjects
 
 
 def build_parser():
@@ -33,6 +23,24 @@ def build_parser():
     scores.add_argument("--by", default="contrast", metavar="COLUMN", help="group scans by this column")
     add_training_flags(parser)
     return parser
+
+
+if __name__ == "__main__":
+    build_parser().parse_args()  # --help and misspelt flags are answered before the slow imports below
+
+# ruff: noqa: E402
+import json
+
+from studies.trainings import labelled, prepared, trained
+from utils.evaluation.cases import compare
+from utils.evaluation.scores import groups_of, score, scores_by
+from utils.evaluation.tables import disc_rows, interval_line, labelled_table
+from utils.scans.sample import load_split
+from utils.scans.selection import people_of
+from utils.scans.splits import check_together, person_groups
+from utils.system.files import UserError, run, save_json, save_table, save_text
+
+VALIDATION = 3  # subjects
 
 
 def read_folds(path):

@@ -1,7 +1,25 @@
 """Errors in space, left-right included, on synthetic subjects with scoliosis, off the centre of the volume."""
 
-import itertools
 from pathlib import Path
+
+from utils.system.flags import new_parser
+
+
+def build_parser():
+    """Return the parser of the command line."""
+    example = "python -m studies.lateral --weights weights/spine.pt --subjects 12"
+    parser = new_parser(__doc__, example, "python -m studies.lateral")
+    data = parser.add_argument_group("input")
+    data.add_argument("--weights", type=Path, required=True, help="a run's folder, or a checkpoint file")
+    data.add_argument("--subjects", type=int, default=20, help="synthetic subjects, with two scans each")
+    return parser
+
+
+if __name__ == "__main__":
+    build_parser().parse_args()  # --help and misspelt flags are answered before the slow imports below
+
+# ruff: noqa: E402
+import itertools
 
 import numpy as np
 from nibabel.affines import apply_affine
@@ -16,22 +34,11 @@ from utils.synthesis.anatomy import generate_anatomy
 from utils.synthesis.canvas import PIXEL_MM
 from utils.synthesis.volumes import choose_field_of_view, generate_volume
 from utils.system.files import UserError, run
-from utils.system.flags import new_parser
 from utils.system.numbers import number
 
 CURVED_MM = 12  # left-right, from end to end of the spine
 OFF_CENTRE_MM = 15
 VOXEL_MM = {"T1w": 1.0, "T2w": 0.8}
-
-
-def build_parser():
-    """Return the parser of the command line."""
-    example = "python -m studies.lateral --weights weights/spine.pt --subjects 12"
-    parser = new_parser(__doc__, example, "python -m studies.lateral")
-    data = parser.add_argument_group("input")
-    data.add_argument("--weights", type=Path, required=True, help="a run's folder, or a checkpoint file")
-    data.add_argument("--subjects", type=int, default=20, help="synthetic subjects, with two scans each")
-    return parser
 
 
 def curved_subjects():

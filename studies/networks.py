@@ -2,25 +2,8 @@
 
 from pathlib import Path
 
-import numpy as np
-
-from studies.trainings import add_training_flags, trained
-from utils.evaluation.cases import Case
-from utils.evaluation.scores import score
-from utils.evaluation.tables import markdown
-from utils.scans.sample import load_split
-from utils.system.files import UserError, run, save_text
+from studies.flags import add_training_flags
 from utils.system.flags import new_parser
-from utils.system.numbers import number
-
-NETWORKS = {
-    "hourglass with attention, 2 stacks": ["--model", "hourglass_attention", "--stacks", "2"],
-    "hourglass, 2 stacks": ["--model", "hourglass", "--stacks", "2"],
-    "hourglass with attention, 1 stack": ["--model", "hourglass_attention", "--stacks", "1"],
-    "U-Net": ["--model", "unet"],
-    "BCDU-Net": ["--model", "bcdunet"],
-}
-SCORES = ("identified % (SD over seeds)", "FP %", "DTT mean, mm")
 
 
 def build_parser():
@@ -32,6 +15,30 @@ def build_parser():
     data.add_argument("--seeds", type=int, default=3, help="trainings of each network")
     add_training_flags(parser)
     return parser
+
+
+if __name__ == "__main__":
+    build_parser().parse_args()  # --help and misspelt flags are answered before the slow imports below
+
+# ruff: noqa: E402
+import numpy as np
+
+from studies.trainings import trained
+from utils.evaluation.cases import Case
+from utils.evaluation.scores import score
+from utils.evaluation.tables import markdown
+from utils.scans.sample import load_split
+from utils.system.files import UserError, run, save_text
+from utils.system.numbers import number
+
+NETWORKS = {
+    "hourglass with attention, 2 stacks": ["--model", "hourglass_attention", "--stacks", "2"],
+    "hourglass, 2 stacks": ["--model", "hourglass", "--stacks", "2"],
+    "hourglass with attention, 1 stack": ["--model", "hourglass_attention", "--stacks", "1"],
+    "U-Net": ["--model", "unet"],
+    "BCDU-Net": ["--model", "bcdunet"],
+}
+SCORES = ("identified % (SD over seeds)", "FP %", "DTT mean, mm")
 
 
 def main(argv=None):

@@ -6,21 +6,8 @@ scans as they are.
 
 from pathlib import Path
 
-import numpy as np
-from skimage.transform import resize
-
-from prepare_spinegeneric import read_split_file
-from utils.evaluation.tables import markdown, share
-from utils.inference.checkpoint import SHIPPED
-from utils.inference.labeller import load_labeller
-from utils.scans.bids import find_scans
-from utils.scans.nifti import read_scan
-from utils.scans.sagittal import normalise, slabs_of
-from utils.system.files import UserError, run
+from utils.inference.shipped import SHIPPED
 from utils.system.flags import new_parser
-from utils.system.numbers import number
-
-CONFIDENT = 0.9
 
 
 def build_parser():
@@ -32,6 +19,25 @@ def build_parser():
     data.add_argument("--split-file", type=Path, required=True, help="its split; scans of train and val are taken")
     data.add_argument("--weights", type=Path, help="a run's folder, or a checkpoint file (default: those shipped)")
     return parser
+
+
+if __name__ == "__main__":
+    build_parser().parse_args()  # --help and misspelt flags are answered before the slow imports below
+
+# ruff: noqa: E402
+import numpy as np
+from skimage.transform import resize
+
+from prepare_spinegeneric import read_split_file
+from utils.evaluation.tables import markdown, share
+from utils.inference.labeller import load_labeller
+from utils.scans.bids import find_scans
+from utils.scans.nifti import read_scan
+from utils.scans.sagittal import normalise, slabs_of
+from utils.system.files import UserError, run
+from utils.system.numbers import number
+
+CONFIDENT = 0.9
 
 
 def axial(scan, count):

@@ -2,18 +2,8 @@
 
 from pathlib import Path
 
-import numpy as np
-import torch
-from PIL import Image, ImageDraw
-
 from utils.discs import LEVELS, name
-from utils.scans.sample import PRESENT, load_split
-from utils.synthesis.images import SIZE, generate_bank, generate_images
-from utils.system.files import UserError, replace_file, run
 from utils.system.flags import new_parser, whole_number
-
-REGIONS = {"cervical": range(1, 9), "thoracic": range(9, 20), "lumbar": range(20, 26)}  # of the middle disc in view
-COLUMNS, BAND = 4, 12  # images side by side on either side of a sheet, and pixels between both sides
 
 
 def build_parser():
@@ -27,6 +17,22 @@ def build_parser():
     parser.add_argument("--points", action="store_true", help="also draw the discs")
     parser.add_argument("--out", required=True, metavar="PREFIX", help="sheets are PREFIX_cervical.png and so on")
     return parser
+
+
+if __name__ == "__main__":
+    build_parser().parse_args()  # --help and misspelt flags are answered before the slow imports below
+
+# ruff: noqa: E402
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+
+from utils.scans.sample import PRESENT, load_split
+from utils.synthesis.images import SIZE, generate_bank, generate_images
+from utils.system.files import UserError, replace_file, run
+
+REGIONS = {"cervical": range(1, 9), "thoracic": range(9, 20), "lumbar": range(20, 26)}  # of the middle disc in view
+COLUMNS, BAND = 4, 12  # images side by side on either side of a sheet, and pixels between both sides
 
 
 def region_of(levels):

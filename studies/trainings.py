@@ -4,7 +4,6 @@ What lies in the output folder already is not made again.
 """
 
 import sys
-from pathlib import Path
 
 import prepare_spinegeneric
 import train
@@ -12,13 +11,6 @@ from utils.evaluation.cases import Case
 from utils.inference.labeller import load_labeller
 from utils.scans.sample import load_split
 from utils.training.runs import holds_run
-
-
-def add_training_flags(parser):
-    """Add the flags of a comparison that trains, as a group."""
-    group = parser.add_argument_group("trainings")
-    group.add_argument("--out", type=Path, required=True, help="folder of the prepared data and of the trainings")
-    group.add_argument("flags", nargs="*", default=[], metavar="FLAG", help="flags for train.py, after --")
 
 
 def prepared(tree, out, split_file, levels=None):

@@ -18,7 +18,8 @@ from utils.evaluation.cases import NEAR_MM
 from utils.report.flags import MEANINGS
 from utils.scans.sample import load_split
 from utils.training.network import NETWORK
-from utils.training.recipes import RECIPES, build_optimizer, build_scheduler
+from utils.training.optimizers import build_optimizer, build_scheduler
+from utils.training.recipes import RECIPES
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from utils.system.files import UserError, replace_file
-from utils.training.recipes import RECIPES, build_optimizer, build_scheduler
+from utils.training.optimizers import build_optimizer, build_scheduler
+from utils.training.recipes import RECIPES
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted(

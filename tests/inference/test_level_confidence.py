@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from utils.inference.checkpoint import SHIPPED
 from utils.inference.labeller import load_labeller
 from utils.inference.level_confidence import LevelCalibration, agreement, features, fit_levels, views
+from utils.inference.shipped import SHIPPED
 from utils.scans.nifti import Scan
 from utils.scans.sagittal import slabs_of
 from utils.synthesis.anatomy import generate_anatomy

@@ -8,8 +8,8 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 import predict
-from utils.inference.checkpoint import SHIPPED
 from utils.inference.labeller import load_labeller
+from utils.inference.shipped import SHIPPED
 from utils.report.report import flags_of
 from utils.scans.nifti import Scan, read_scan
 from utils.scans.sagittal import slabs_of

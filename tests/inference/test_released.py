@@ -7,10 +7,11 @@ import torch
 import predict
 from models import build_model
 from utils.discs import LEVELS
-from utils.inference.checkpoint import SHIPPED, load_checkpoint
+from utils.inference.checkpoint import load_checkpoint
 from utils.inference.heatmaps import candidates
 from utils.inference.labeller import Labeller, load_labeller
 from utils.inference.released import convention_of
+from utils.inference.shipped import SHIPPED
 from utils.inference.view import VIEWS
 from utils.scans.nifti import Scan
 from utils.scans.sagittal import slabs_of

@@ -8,8 +8,8 @@ import torch
 from trainings import few_samples, shorten, whole_and_resumed
 
 from utils.discs import LEVELS, SACRAL
-from utils.inference.checkpoint import SHIPPED
 from utils.inference.labeller import load_labeller
+from utils.inference.shipped import SHIPPED
 from utils.scans.nifti import Scan
 from utils.scans.sagittal import slabs_of
 from utils.synthesis.anatomy import generate_anatomy

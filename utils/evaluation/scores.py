@@ -9,8 +9,6 @@ from utils.scans.bids import participants
 from utils.scans.sample import load_table
 from utils.system.files import UserError
 
-PROTOCOLS = ("labelled", "published")
-
 
 def score(cases, levels, protocol, spacing):
     """Return the scores of scans.

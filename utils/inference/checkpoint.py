@@ -30,7 +30,6 @@ DAMAGED = (
     pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError,
     MemoryError, OverflowError, AssertionError, struct.error, zipfile.BadZipFile,
 )  # fmt: skip
-SHIPPED = Path(__file__).parents[2] / "weights" / "spine.pt"
 
 
 def save_checkpoint(path, checkpoint):

@@ -6,7 +6,8 @@ import numpy as np
 
 from utils.discs import FIRST, LAST, name
 from utils.inference.flags import doubts_of
-from utils.scans.nifti import MAX_VOXELS, position_flags, read_scan
+from utils.scans.limits import MAX_VOXELS
+from utils.scans.nifti import position_flags, read_scan
 from utils.scans.sagittal import is_sagittal, slabs_of
 
 

@@ -9,7 +9,8 @@ from nibabel.affines import apply_affine
 from scipy import ndimage
 
 from utils.discs import FIRST, LANDMARKS, LAST
-from utils.scans.nifti import MAX_VOXELS, ScanError, load_volume
+from utils.scans.limits import MAX_VOXELS
+from utils.scans.nifti import ScanError, load_volume
 
 NEAR_INTEGER = 0.05
 WIDEST_MM = 15.0  # a ball with a radius of 5 mm, as other programs draw labels, and its voxels' own size

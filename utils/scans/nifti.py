@@ -17,7 +17,8 @@ import nibabel
 import numpy as np
 from nibabel.affines import apply_affine
 
-MAX_VOXELS = 2**27  # half a GB as float32
+from utils.scans.limits import MAX_VOXELS
+
 LONGEST_HEADER = 2**26  # bytes before the voxels; extensions, which hold notes, are read whole
 ENDINGS = (".nii", ".nii.gz", ".img", ".hdr")
 MM_PER_UNIT = {1: 1000.0, 3: 0.001}  # by the lowest bits of xyzt_units: metres and microns; all else is mm
