@@ -6,6 +6,7 @@ Writes metrics, a table of discs, figures and a quality-control report to ``eval
 from pathlib import Path
 
 from utils.discs import name, parse_levels
+from utils.inference.shipped import SHIPPED
 from utils.system.flags import new_parser
 
 
@@ -66,7 +67,7 @@ from utils.evaluation.tables import (
     windows_table,
 )
 from utils.evaluation.windows import label_windows
-from utils.inference.checkpoint import SHIPPED, data_of
+from utils.inference.checkpoint import data_of
 from utils.inference.labeller import load_labeller
 from utils.report.evaluation import draw, file_names, write_page
 from utils.report.figures import also_pdf
