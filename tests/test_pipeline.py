@@ -105,7 +105,7 @@ def test_from_scans_to_labels(tree, data, tmp_path, capsys):
     assert len(figures) >= 8
     assert all((tmp_path / "other" / figure).with_suffix(".png").is_file() for figure in figures)
     windows = (tmp_path / "other" / "windows.md").read_text()
-    assert "| cervical | 4 | " in windows and "| lumbar | 4 | " in windows
+    assert "| cervical | 4 | " in windows and "| thoracic | 4 | " in windows
     evaluate.main(["--compare", str(out), str(out / "evaluation")])
     assert "| fn_rate, % | 100.00 | 100.00 | +0.00 | +0.00 to +0.00 |" in capsys.readouterr().out
     with pytest.raises(UserError, match="holds no evaluation"):
