@@ -1,4 +1,4 @@
-# Two commands: `make demo` shows the whole way from scans to labelled discs, `make test` checks it.
+# Two commands: `make demo` shows every step from scans to labelled discs, `make test` checks it.
 PYTHON ?= python3
 ENV := .venv
 RUN := $(ENV)/bin/python
@@ -28,7 +28,7 @@ demo: install
 	$(RUN) evaluate.py --compare $(DEMO) $(DEMO)/shipped
 	$(RUN) predict.py $(DEMO)/phantoms/sub-phantom001/anat/*.nii.gz --out $(DEMO)/shipped/predictions
 	@echo
-	@echo "The demonstration is done. Look at:"
+	@echo "The demonstration is done. See:"
 	@echo "  dataset/demo/preview_test.png    prepared slices with their discs"
 	@echo "  $(DEMO)/convergence.gif     heatmaps, epoch after epoch"
 	@echo "  $(DEMO)/evaluation/         scores, figures and the QC report (report.html), on the test split"
@@ -46,11 +46,11 @@ test: install
 weights: install
 ifdef DATA
 	$(RUN) train.py --data $(DATA) --synthetic --lr 3e-4 --out output/joint \
-		--epochs $(JOINT_EPOCHS) $$(test -e output/joint/args.json && echo --resume || echo --init weights/synthetic.pt)
+		--epochs $(JOINT_EPOCHS) $(if $(wildcard output/joint/*.pt),--resume,--init weights/synthetic.pt)
 	$(RUN) -m weights.publish output/joint --out weights/spine.pt
 else
 	$(RUN) train.py --synthetic 2500 --features 96 --out output/weights --epochs $(EPOCHS) \
-		$$(test -e output/weights/args.json && echo --resume)
+		$(if $(wildcard output/weights/*.pt),--resume)
 	$(RUN) -m weights.publish output/weights/last.pt --out weights/synthetic.pt
 endif
 

@@ -221,7 +221,7 @@ def main(argv=None):
         sweep(folder_of(args))
         claim_predictions(folder_of(args))
     work = Labelling(labeller, Report(folder_of(args)), args.max_voxels)
-    # Shared twice, so that after an interruption nobody is left with most of the rest.
+    # Shared twice, so that after an interruption no process is left with most of the rest.
     undone = ranks.gather([job for job in ranks.deal(asked) if not work.done(job)])
     todo = ranks.deal([job for share in undone for job in share])
     failed = {}
@@ -257,7 +257,7 @@ def summarise(args, work, asked, failed, before):
     folder = folder_of(args)
     if args.data:
         describe_derivative(folder, args.data, work.made_by)
-    for _ in range(3):  # others may label into the same folder meanwhile; who goes on for longer writes them anew
+    for _ in range(3):  # others may label into the same folder meanwhile; the one that runs for longer writes them anew
         written = Report(folder).written()
         report = write_tables(args, work, asked, failed)
         if Report(folder).written() == written:

@@ -240,7 +240,7 @@ def main(argv=None):
     sources = [next((people[s.subject][c] for c in SOURCE_COLUMNS if c in people.get(s.subject, {})), "") for s in todo]
     sweep(args.out)
     journal = Journal(args.out / PROGRESS)
-    (args.out / "summary.json").unlink(missing_ok=True)  # nobody trains on half of one data set and half of another
+    (args.out / "summary.json").unlink(missing_ok=True)  # no training reads half of one data set and half of another
     results = prepare_all(todo, sources, settings, args.jobs, journal)
     skipped += [(scan, result) for scan, result in zip(todo, results, strict=True) if isinstance(result, str)]
     rows = [result for result in results if isinstance(result, dict)]

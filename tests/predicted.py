@@ -23,9 +23,11 @@ class FixedLabels:
     def label(self, slabs, offsets):
         """Return the same discs for every scan."""
         points = np.stack([ROWS, np.full(4, slabs.shape[2] / 2)], -1)
-        sure, middle = np.full(4, 0.9), int(np.argmin(np.abs(offsets)))
+        certain, middle = np.full(4, 0.9), int(np.argmin(np.abs(offsets)))
         heatmaps = np.zeros((24, -(-slabs.shape[1] // 4), -(-slabs.shape[2] // 4)))
-        return Prediction(LEVELS, points, np.full(4, offsets[middle]), sure, sure, sure, 5.0, heatmaps, None, middle)
+        return Prediction(
+            LEVELS, points, np.full(4, offsets[middle]), certain, certain, certain, 5.0, heatmaps, None, middle
+        )
 
 
 def save_scan(path, codes="RAS", tilt=0.0, voxel=(3.0, 0.9, 0.8), shape=(12, 80, 180)):

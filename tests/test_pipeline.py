@@ -1,4 +1,4 @@
-"""The whole way on synthetic people: phantoms, slices, training, resuming, evaluation, prediction."""
+"""All steps on synthetic subjects: phantoms, slices, training, resuming, evaluation, prediction."""
 
 import csv
 import json
@@ -137,7 +137,7 @@ def test_from_scans_to_labels(tree, data, tmp_path, capsys):
         assert values.shape == scan.shape and sorted(values[values > 0].tolist()) == found
         sidecar = json.loads((root / path.parent.relative_to(tree) / f"{stem}_label-discs_dlabel.json").read_text())
         assert [disc["level"] for disc in sidecar["Discs"]] == found
-    # Some of them alone: the table and the page still tell of all that are labelled.
+    # Some of them alone: the table and the page still show all that are labelled.
     before = (root / "discs.tsv").read_text(), len(list((root / "report_files").iterdir()))
     (tmp_path / "list.txt").write_text(f"{scans[0].name.removesuffix('.nii.gz')}\n")
     capsys.readouterr()
@@ -171,7 +171,7 @@ def test_a_training_starts_from_other_weights_in_their_shape(data, tmp_path, mon
     assert not (tmp_path / "other").exists()
 
 
-def test_weights_that_know_the_sacrum_are_trained_on_scans_that_do_not_name_it(data, tmp_path):
+def test_weights_with_s1_s2_are_trained_on_scans_without_labels_of_it(data, tmp_path):
     given = run_of(data, tmp_path / "given", "--epochs", "1")
     model = {**given["model"], "levels": 25}
     kept = {key: value for key, value in given.items() if key not in ("newest", "averaged", "digest")}
@@ -182,7 +182,7 @@ def test_weights_that_know_the_sacrum_are_trained_on_scans_that_do_not_name_it(d
     train.main([*start, "--out", str(tmp_path / "tuned")])
     tuned = torch.load(tmp_path / "tuned" / "best.pt", weights_only=True)
     assert tuned["levels"] == [*LEVELS, SACRAL] and tuned["model"] == model
-    # No scan tells where S1-S2 lies: its place is that of the weights. L4-L5 was seen, and moved.
+    # No scan shows where S1-S2 lies: its place is that of the weights. L4-L5 was seen, and moved.
     assert tuned["prior"]["mean"][25] == [21.0, 19.0]
     assert tuned["prior"]["mean"][24] != kept["prior"]["mean"][24]
     evaluate.main(["--weights", str(tmp_path / "tuned"), "--out", str(tmp_path / "scores")])
@@ -190,7 +190,7 @@ def test_weights_that_know_the_sacrum_are_trained_on_scans_that_do_not_name_it(d
 
 
 def changed(init, **parts):
-    """Return what makes a source of training images that says other things of itself."""
+    """Return what makes a source of training images with other attributes."""
 
     def made(self, *args):
         init(self, *args)
@@ -288,7 +288,7 @@ def test_windows_of_no_disc_and_no_process_are_refused(data, tmp_path):
     with pytest.raises(UserError, match="--windows 0: give 1 or more discs"):
         evaluate.main(["--data", str(data), "--windows", "4", "0", "--out", str(tmp_path / "scores")])
     with pytest.raises(UserError, match="--jobs 0: give 1 or more"):
-        make_phantom.main(["--jobs", "0", "--out", str(tmp_path / "people")])
+        make_phantom.main(["--jobs", "0", "--out", str(tmp_path / "tree")])
     assert not any(tmp_path.iterdir())
 
 
@@ -296,7 +296,7 @@ def test_windows_of_no_disc_and_no_process_are_refused(data, tmp_path):
     ("arguments", "reason"),
     [(["--weights", "none"], "no weights"), (["a.nii", "--data", "tree", "--weights", "none"], "no weights")],
 )
-def test_mistakes_are_told_in_a_sentence(arguments, reason, tmp_path, monkeypatch):
+def test_mistakes_are_reported_in_a_sentence(arguments, reason, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=reason):
         predict.main(arguments)

@@ -249,7 +249,7 @@ def test_a_scan_with_one_slab_says_so(page):
     page.keyboard.press("ArrowDown")
     assert page.locator("#viewer-title").text_content() == "sub-2_T2w"
     assert page.locator("#slab").text_content() == "This scan has one slab only."
-    assert page.locator("#tools").is_visible()  # editing goes on from scan to scan
+    assert page.locator("#tools").is_visible()  # editing continues from scan to scan
 
 
 @pytest.mark.parametrize("width", [1280, 400])

@@ -17,10 +17,10 @@ EVIL = "<img src=x onerror=document.title='broken'>"
 def prediction(levels, confidence, attention=True):
     count = len(levels)
     points = np.stack([40.0 + 30 * np.arange(count), np.full(count, 60.0)], -1)
-    sure = np.full(count, confidence)
+    certain = np.full(count, confidence)
     rng = np.random.default_rng(0)
     return Prediction(
-        np.array(levels, int), points, np.zeros(count), sure, sure, sure, 9.0, rng.random((24, 50, 30)),
+        np.array(levels, int), points, np.zeros(count), certain, certain, certain, 9.0, rng.random((24, 50, 30)),
         rng.random((50, 30)) if attention else None, 0,
     )  # fmt: skip
 
@@ -108,9 +108,9 @@ def test_keys_choose_open_flag_and_close(page):
     assert not page.locator("#viewer").is_visible()
     status = page.locator("#table tr[aria-current] .cell-review")
     assert status.text_content() == "to correct"
-    for key, told in (("g", "good"), ("b", "bad"), ("f", "to correct"), ("f", "")):
+    for key, expected in (("g", "good"), ("b", "bad"), ("f", "to correct"), ("f", "")):
         page.keyboard.press(key)
-        assert status.text_content() == told
+        assert status.text_content() == expected
 
 
 def test_keys_go_on_after_a_layer_was_switched_and_from_the_search(page):

@@ -59,11 +59,25 @@ def test_nothing_found_is_not_a_number():
 
 def test_subjects_who_are_one_person_are_resampled_as_one(tmp_path, capsys):
     """Two subjects of one person leave nothing to resample; as two persons they do."""
-    sure, nowhere = np.ones(1), np.zeros((1, 2))
+    certain, nowhere = np.ones(1), np.zeros((1, 2))
     for group, low in (("p", 0.5), ("", 0.0)):
         found = [np.zeros((1, 2)), np.full((1, 2), 99.0)]
         cases = [
-            Case(s, s, "T2w", "", np.array([21]), nowhere, np.array([21]), points, sure, np.ones(26), sure, sure, group)
+            Case(
+                s,
+                s,
+                "T2w",
+                "",
+                np.array([21]),
+                nowhere,
+                np.array([21]),
+                points,
+                certain,
+                np.ones(26),
+                certain,
+                certain,
+                group,
+            )
             for s, points in zip(("sub-1", "sub-2"), found, strict=True)
         ]
         scores = score(cases, [21], "labelled", 1.0)

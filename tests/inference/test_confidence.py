@@ -31,13 +31,13 @@ def test_a_few_right_discs_or_none_do_not_make_it_certain():
     assert none.threshold == 0.0 and none.weights.tolist() == [0, 1, 0, 0]
 
 
-def test_the_fit_ends_where_the_likelihood_is_highest_though_all_discs_look_alike():
-    # All look the same, and surely so: the best that can be said is the share that is right, but for the ridge.
+def test_the_fit_ends_where_the_likelihood_is_highest_though_all_discs_are_alike():
+    # All are alike, with high evidence: the best estimate is the share that is right, except for the ridge.
     for n_wrong in (8, 40):
         right = np.arange(40) >= n_wrong
         found = fit(np.full(40, 0.9), np.full(40, 0.999), np.full(40, 20.0), right, 40)
-        sure = found.confidence(np.array([0.9]), np.array([0.999]), np.array([20.0]))[0]
-        assert sure == pytest.approx(1 - n_wrong / 40, abs=0.06)
+        chance = found.confidence(np.array([0.9]), np.array([0.999]), np.array([20.0]))[0]
+        assert chance == pytest.approx(1 - n_wrong / 40, abs=0.06)
 
 
 def test_discs_of_equal_confidence_are_kept_or_left_out_together():

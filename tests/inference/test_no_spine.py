@@ -95,18 +95,18 @@ def test_what_is_found_in_noise_is_not_sure(labeller):
         assert set(flags_of(found)) & {"no disc", "low confidence"}
 
 
-def test_a_spine_as_it_should_be_is_sure(labeller, spine):
+def test_an_upright_spine_is_labelled_with_high_confidence(labeller, spine):
     slabs, offsets, levels = spine
     found = labeller.label(slabs, offsets)
     assert list(found.levels) == list(levels) and np.median(found.confidence) > 0.9
 
 
 @pytest.mark.parametrize("turn", [np.s_[:, ::-1], np.s_[:, :, ::-1]], ids=["upside down", "mirrored"])
-def test_a_drawn_spine_that_is_turned_is_one_to_look_at_first(turn, labeller, spine):
+def test_a_synthetic_spine_that_is_rotated_or_flipped_is_flagged(turn, labeller, spine):
     slabs, offsets, _ = spine
     found = labeller.label(np.ascontiguousarray(slabs[turn]), offsets)
     assert set(flags_of(found)) & {"no disc", "low confidence", "level unsure"}
-    if len(turn) == 3:  # necks upside down are named surely still
+    if len(turn) == 3:  # cervical spines upside down still get high confidences
         assert (found.confidence < 0.9).all()
 
 
@@ -122,13 +122,13 @@ def test_the_summary_says_so(tmp_path, capsys):
 @pytest.mark.parametrize(
     "subject", ["sub-fcsVb2Img12/anat/sub-fcsVb2Img12_T2w", "sub-fcsVb3p16/anat/sub-fcsVb3p16_T1w"]
 )
-def test_a_real_scan_that_is_turned_is_not_sure(subject, labeller):
+def test_a_real_scan_that_is_rotated_or_flipped_has_no_high_confidence(subject, labeller):
     scan = read_scan(REAL / f"{subject}.nii.gz")
     slabs, offsets = cut(scan)
     # Left to right becomes head to foot: what is cut as sagittal is axial.
     axial = cut(Scan(scan.path, scan.data, scan.affine[[2, 1, 0, 3]]))
-    for turned in ((slabs[:, ::-1], offsets), (slabs[:, :, ::-1], offsets), axial):
-        found = labeller.label(np.ascontiguousarray(turned[0]), turned[1])
+    for altered in ((slabs[:, ::-1], offsets), (slabs[:, :, ::-1], offsets), axial):
+        found = labeller.label(np.ascontiguousarray(altered[0]), altered[1])
         assert (found.confidence < 0.9).all()
         assert set(flags_of(found)) & {"no disc", "low confidence", "level unsure"}
     assert not flags_of(labeller.label(slabs, offsets))

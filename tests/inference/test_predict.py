@@ -34,11 +34,13 @@ class BrightSpots:
 
     def label(self, slabs, offsets):
         """Return the spots of the middle slab."""
-        middle, sure = int(np.argmin(np.abs(offsets))), np.ones(3)
+        middle, certain = int(np.argmin(np.abs(offsets))), np.ones(3)
         # Normalising cuts the tops of the spots off: smoothing gives them one again.
         points = peak_local_max(gaussian(slabs[middle], 3), min_distance=5, num_peaks=3).astype(float)
         points = points[np.argsort(points[:, 0])]
-        return Prediction(LEVELS, points, np.zeros(3), sure, sure, sure, 5.0, np.zeros((3, 4, 4)), None, middle)
+        return Prediction(
+            LEVELS, points, np.zeros(3), certain, certain, certain, 5.0, np.zeros((3, 4, 4)), None, middle
+        )
 
 
 def spots(voxel, tilt):
@@ -118,8 +120,8 @@ def test_another_scan_of_the_same_name_does_not_take_the_labels_of_the_first(lab
     status, said = label(tmp_path / "two" / "t2.nii.gz", (2.0, 1.0, 1.0))
     assert status == 1 and "is of another scan (../one/t2.nii.gz), and is left as it is: give another --out" in said
     assert (tmp_path / "out" / "t2_label-discs_dlabel.nii.gz").read_bytes() == before
-    told = {row["source"]: row["flags"] for row in table(tmp_path / "out" / "scans.csv")}
-    assert told == {str(tmp_path / "one"): "", str(tmp_path / "two"): "failed"}
+    reported = {row["source"]: row["flags"] for row in table(tmp_path / "out" / "scans.csv")}
+    assert reported == {str(tmp_path / "one"): "", str(tmp_path / "two"): "failed"}
     assert label(tmp_path / "one" / "t2.nii.gz")[0] == 0  # the first is still itself
 
 

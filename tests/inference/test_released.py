@@ -146,8 +146,8 @@ def released_network(own):
 def test_a_network_turned_into_a_view_gives_the_same_labels(view, file, first, tmp_path):
     own, path, cpu = load_checkpoint(SHIPPED), tmp_path / file, torch.device("cpu")
     weights = released_network(own)
-    turned = {f"module.{key}": TURNS[view](value) if value.ndim == 4 else value for key, value in weights.items()}
-    torch.save({"model_weights": turned}, path)
+    rotated = {f"module.{key}": TURNS[view](value) if value.ndim == 4 else value for key, value in weights.items()}
+    torch.save({"model_weights": rotated}, path)
     imported = load_checkpoint(path, first)
     assert imported["levels"] == list(LEVELS) and imported["view"] == view
     # What the released format does not hold.

@@ -103,8 +103,8 @@ def test_a_chain_with_a_missing_and_a_false_disc_is_found():
     assert chain == {20: 0, 21: 0, 23: 0, 24: 1, 25: 0}
 
 
-def test_a_place_that_is_surely_a_disc_is_not_left_without_a_name():
-    # Five places, torn between two names each: all of them one level up would fit too, but for the lowest one.
+def test_a_place_that_is_a_disc_with_high_confidence_gets_a_level():
+    # Five places, each torn between two levels: one level higher all of them would fit too, except for the lowest.
     spine, torn = straight(LEVELS), {level: np.full(6, 0.01) for level in LEVELS}
     for index, level in enumerate(LEVELS):
         torn[level][index] = 0.34
@@ -112,17 +112,17 @@ def test_a_place_that_is_surely_a_disc_is_not_left_without_a_name():
             torn[level][index - 1] = 0.64
     torn[LEVELS[-1]][-1] = 0.98
     evidence = np.stack(list(torn.values()), -1)
-    named = {}
-    for told, doubt in (("doubt of each place", doubt_of(evidence)), ("the same for all", np.full(6, DOUBT))):
+    chosen = {}
+    for how, doubt in (("doubt of each place", doubt_of(evidence)), ("the same for all", np.full(6, DOUBT))):
         candidates = [(spine, torn[level], doubt) for level in LEVELS]
-        named[told] = search(candidates, LEVELS, typical_prior(), (300, 200)).picks
-    assert named["doubt of each place"] == dict(zip(LEVELS, range(6), strict=True))
-    assert named["the same for all"] == dict(zip(LEVELS[1:], range(5), strict=True))
+        chosen[how] = search(candidates, LEVELS, typical_prior(), (300, 200)).picks
+    assert chosen["doubt of each place"] == dict(zip(LEVELS, range(6), strict=True))
+    assert chosen["the same for all"] == dict(zip(LEVELS[1:], range(5), strict=True))
 
 
-def test_a_large_rest_in_the_sacrum_has_a_name_of_its_own():
-    # A place below L5-S1 that is surely a disc, and looks a little like L5-S1: without S1-S2 it takes that name, and
-    # the whole chain is one level off.
+def test_a_large_remnant_disc_in_the_sacrum_has_a_level_of_its_own():
+    # A place below L5-S1 that is a disc with high confidence, and a little like L5-S1: without S1-S2 it gets that
+    # level, and the labels of the whole chain are shifted by one.
     levels = [*LEVELS, SACRAL]
     spine = straight(levels)
     torn = {level: np.full(7, 0.01) for level in [19, *levels]}
@@ -130,13 +130,13 @@ def test_a_large_rest_in_the_sacrum_has_a_name_of_its_own():
         torn[level][index] = 0.6
         torn[level - 1][index] = 0.4
     torn[25][6] = 0.97
-    named = {}
+    chosen = {}
     for known in ([19, *LEVELS], [19, *levels]):
         doubt = doubt_of(np.stack([torn[level] for level in known], -1))
         picks = search([(spine, torn[level], doubt) for level in known], known, typical_prior(), (300, 200)).picks
-        named[len(known)] = picks
-    assert named[8] == dict(zip(levels, range(7), strict=True))
-    assert named[7] == dict(zip([19, *LEVELS], range(7), strict=True))
+        chosen[len(known)] = picks
+    assert chosen[8] == dict(zip(levels, range(7), strict=True))
+    assert chosen[7] == dict(zip([19, *LEVELS], range(7), strict=True))
 
 
 def test_what_the_sacrum_holds_is_never_reported():
@@ -184,20 +184,22 @@ def test_prior_is_learned_relative_to_size_and_kept_in_plain_values():
     np.testing.assert_array_equal(again.covariance, prior.covariance)
 
 
-def test_the_margin_tells_a_chain_from_its_shifted_one():
+def test_the_margin_is_that_to_the_better_shifted_chain():
     spine, prior, extent = straight(LEVELS[1:-1]), typical_prior(), (300, 200)
     levels = np.array(LEVELS[1:-1])
-    sure = np.full(4, 0.9)
+    clear_evidence = np.full(4, 0.9)
     certain = np.full(4, LEAST_DOUBT)  # every place has more than 1 of evidence in all
-    score = chain_score(spine, sure, certain, levels, prior, extent)
+    score = chain_score(spine, clear_evidence, certain, levels, prior, extent)
     # The heatmaps of one level higher show as much: the geometry alone speaks, and that hardly.
-    higher = {level: sure if level < 24 else np.full(4, 1e-3) for level in [20, *LEVELS, 26]}
+    higher = {level: clear_evidence if level < 24 else np.full(4, 1e-3) for level in [20, *LEVELS, 26]}
     alike = shift_margin(spine, levels, higher, score, prior, extent)
-    assert alike == pytest.approx(score - chain_score(spine, sure, certain, levels - 1, prior, extent))
+    assert alike == pytest.approx(score - chain_score(spine, clear_evidence, certain, levels - 1, prior, extent))
     # Now they show a tenth for every other name: log(9) for each of four discs more.
     clear = shift_margin(spine, levels, {level: np.full(4, 0.1) for level in range(1, 26)}, score, prior, extent)
     # None of these is plain: DOUBT stands for such places.
-    others = max(chain_score(spine, sure, np.full(4, DOUBT), levels + step, prior, extent) for step in (-1, 1))
+    others = max(
+        chain_score(spine, clear_evidence, np.full(4, DOUBT), levels + step, prior, extent) for step in (-1, 1)
+    )
     assert clear == pytest.approx(score - others + 4 * np.log(9))
     assert np.isnan(shift_margin(np.zeros((0, 2)), np.zeros(0, int), {}, 0.0, prior, extent))
 

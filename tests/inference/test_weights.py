@@ -47,7 +47,7 @@ def test_they_label_the_discs_of_new_subjects():
     assert found >= 0.9 * total
 
 
-def test_weights_are_made_by_a_synthetic_training_that_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
+def test_weights_are_made_by_a_synthetic_training_that_is_resumed_where_it_was_stopped(tmp_path, monkeypatch):
     shorten(monkeypatch)
     flags = ["--synthetic", "2", "--features", "16", "--stacks", "1", "--epochs", "2", "--no-amp", "--device", "cpu"]
     whole, cut = whole_and_resumed(tmp_path, flags)

@@ -57,20 +57,20 @@ def test_names_in_a_picture_do_not_overlap_and_cover_no_anatomy(shape):
     plt.close(figure)
 
 
-@pytest.mark.parametrize(("width", "told"), [(300, "50 mm"), (60, "20 mm"), (25, "10 mm")])
-def test_every_slice_has_a_scale_bar_and_its_sides(width, told):
+@pytest.mark.parametrize(("width", "expected"), [(300, "50 mm"), (60, "20 mm"), (25, "10 mm")])
+def test_every_slice_has_a_scale_bar_and_its_sides(width, expected):
     figure, axes = dark_panels(1, 1, 3.0)
     show_slice(axes[0, 0], np.zeros((200, width)), 1.0)
-    assert {text.get_text() for text in axes[0, 0].texts} == {told, "A", "P"}
+    assert {text.get_text() for text in axes[0, 0].texts} == {expected, "A", "P"}
     bar = axes[0, 0].lines[0].get_xdata()
-    assert bar[1] - bar[0] == int(told.split()[0])
+    assert bar[1] - bar[0] == int(expected.split()[0])
     plt.close(figure)
 
 
 def test_true_names_stand_where_discs_were_not_identified(tmp_path):
     points = np.stack([[10.0, 40, 70], [30.0] * 3], -1)
-    sure, none = np.ones(3), np.zeros(3)
-    case = Case("a", "a", "", "", np.array([21, 22, 23]), points, np.array([22, 23, 24]), points, sure, np.zeros(26),
+    certain, none = np.ones(3), np.zeros(3)
+    case = Case("a", "a", "", "", np.array([21, 22, 23]), points, np.array([22, 23, 24]), points, certain, np.zeros(26),
                 none, none)  # fmt: skip
     figure, axes = dark_panels(1, 1, 3.0)
     truth_and_prediction(axes[0, 0], case, np.zeros((100, 60)), 1.0, compare(case, list(range(2, 26))), "a")

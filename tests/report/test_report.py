@@ -21,18 +21,18 @@ TEXTS = {
 
 
 def prediction(levels, rows, confidence=0.9, margin=9.0):
-    count, sure = len(levels), np.full(len(levels), confidence)
+    count, chance = len(levels), np.full(len(levels), confidence)
     points = np.stack([rows, np.full(count, 60.0)], -1) if count else np.zeros((0, 2))
     heatmaps = np.zeros((24, 80, 64))
-    return Prediction(np.array(levels, int), points, np.zeros(count), sure, sure, sure, margin, heatmaps, None, 0)
+    return Prediction(np.array(levels, int), points, np.zeros(count), chance, chance, chance, margin, heatmaps, None, 0)
 
 
 def rows_of(true, found):
     """Compare {level: row} with a prediction, in pixels of 1 mm."""
     points = np.stack([list(true.values()), np.full(len(true), 60.0)], -1)
-    sure, beside = np.ones(len(found.levels)), np.zeros(len(true))
-    case = Case("a", "a", "", "", np.array(list(true)), points, found.levels, found.points, sure, np.zeros(26), beside,
-                found.across)  # fmt: skip
+    chance, beside = np.ones(len(found.levels)), np.zeros(len(true))
+    case = Case("a", "a", "", "", np.array(list(true)), points, found.levels, found.points, chance, np.zeros(26),
+                beside, found.across)  # fmt: skip
     return case, compare(case, list(range(2, 26)))
 
 
@@ -146,8 +146,8 @@ def test_figures_come_with_their_size_and_their_ground(tmp_path):
     report = Report(tmp_path)
     report.add(TEXTS, np.zeros((40, 30)), prediction([], []), 1.0)
     report.write("A", [], [], [("a chart", tmp_path / "chart.png"), ("slices", tmp_path / "slices.png")])
-    told = [(f["width"], f["height"], f["dark"]) for f in page_data(tmp_path)["figures"]]
-    assert told == [(30, 20, False), (30, 20, True)]
+    reported = [(f["width"], f["height"], f["dark"]) for f in page_data(tmp_path)["figures"]]
+    assert reported == [(30, 20, False), (30, 20, True)]
 
 
 def bytes_of_a_scan(folder, slabs):

@@ -25,8 +25,10 @@ class OneDisc:
     def label(self, slabs, offsets):
         """Return the disc."""
         middle = (np.array(slabs.shape[1:]) - 1) / 2
-        sure, heat = np.ones(1), np.zeros((24, 4, 4))
-        return Prediction(np.array([25]), middle[None], np.zeros(1), sure, sure, sure, 5.0, heat, None, len(slabs) // 2)
+        certain, heat = np.ones(1), np.zeros((24, 4, 4))
+        return Prediction(
+            np.array([25]), middle[None], np.zeros(1), certain, certain, certain, 5.0, heat, None, len(slabs) // 2
+        )
 
 
 @pytest.fixture
@@ -50,7 +52,7 @@ def image_of(data=None, affine=None, kind=nibabel.Nifti1Image):
     return kind(volume() if data is None else data, np.eye(4) if affine is None else affine)
 
 
-def turned(degrees):
+def rotated(degrees):
     c, s = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
     return np.array([[c, 0, -s, 0], [0, 1, 0, 0], [s, 0, c, 0], [0, 0, 0, 1.0]])
 
@@ -89,7 +91,7 @@ def disagreeing():
         pytest.param(lambda: image_of(affine=np.diag([10.0] * 3 + [1])), id="voxels-of-10-mm"),
         pytest.param(lambda: image_of(affine=np.diag([-1.0, 1, 1, 1])), id="left-handed"),
         pytest.param(lambda: image_of(affine=np.diag([-1.0, -1, -1, 1])), id="negative-affine"),
-        pytest.param(lambda: image_of(affine=turned(45)), id="oblique-by-45-degrees"),
+        pytest.param(lambda: image_of(affine=rotated(45)), id="oblique-by-45-degrees"),
         pytest.param(lambda: image_of(-volume().astype(np.float32) - 1), id="all-negative"),
     ],
 )

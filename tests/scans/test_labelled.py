@@ -1,4 +1,4 @@
-"""Labels that lie elsewhere than their image are refused; a wrong label that nobody needs costs only itself."""
+"""Labels that lie elsewhere than their image are refused; a wrong label that is not needed costs only itself."""
 
 import nibabel
 import numpy as np

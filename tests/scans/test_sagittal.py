@@ -64,7 +64,7 @@ def test_the_curve_follows_a_scoliosis_and_not_a_slip():
     offsets = np.arange(-30.0, 31, 6)
     evidence = np.exp(-0.5 * ((truth[:, None] - offsets) / 6) ** 2)
     np.testing.assert_allclose(lateral_positions(evidence, offsets, rows), truth, atol=0.8)
-    # One disc with weak evidence in the wrong slab is drawn back to the curve.
+    # One disc with weak evidence in the wrong slab is pulled back to the curve.
     evidence[6] = 0.1 * (offsets == -30)
     found = lateral_positions(evidence, offsets, rows)
     assert abs(found[6] - truth[6]) < 3

@@ -90,7 +90,7 @@ def test_augmented_points_stay_in_the_image_and_weights_follow_states():
     for level in (17, 18):
         assert weight[level, 17, 32] == pytest.approx(np.exp(-0.5 * 2 * 0.375**2), abs=1e-3)
         assert weight[level, 8, 32] < 1e-8 and target[level].sum() == 0
-    # So it is with S1-S2, which nobody labels, for weights that know it.
+    # So it is with S1-S2, which has no labels, for weights that know it.
     _, target, longer, _ = TrainingSlices([sample], [*range(2, 26), SACRAL], 4.0)[0]
     assert target.shape == (25, 64, 64) and torch.equal(longer[:24], weight) and torch.equal(longer[24], weight[18])
 

@@ -51,14 +51,14 @@ def test_a_point_lies_between_its_disc_and_the_canal(seed):
 
 
 def test_lordoses_lie_in_discs_and_kyphoses_in_bones(healthy):
-    turned = lambda a, b: np.degrees(np.arctan2(a[1], a[0]) - np.arctan2(b[1], b[0]))  # noqa: E731
+    angle = lambda a, b: np.degrees(np.arctan2(a[1], a[0]) - np.arctan2(b[1], b[0]))  # noqa: E731
     for seed in range(20):
         spine = draw_spine(np.random.default_rng(seed))
         share = {}
         for level in range(9, 29):
-            bend = turned(spine.tips[level + 1] - spine.tips[level], spine.tips[level] - spine.tips[level - 1])
+            bend = angle(spine.tips[level + 1] - spine.tips[level], spine.tips[level] - spine.tips[level - 1])
             if abs(bend) > 3:
-                share[level] = turned(spine.lower[level], spine.upper[level]) / bend
+                share[level] = angle(spine.lower[level], spine.upper[level]) / bend
         assert all(0.35 < part < 0.9 for level, part in share.items() if 21 <= level <= 25), share
         assert all(0 <= part < 0.2 for level, part in share.items() if 10 <= level <= 17), share
         assert all(abs(part) < 1e-6 for level, part in share.items() if level >= 26), share
@@ -180,17 +180,17 @@ def test_the_cord_ends_near_l1_l2():
     assert 20 < np.mean(ends) < 22 and np.ptp(ends) > 0.3
 
 
-def test_labels_lie_where_the_drawing_has_its_discs():
+def test_labels_lie_where_the_anatomy_has_its_discs():
     anatomy = generate_anatomy(np.random.default_rng(2))
     anatomy.shift[:] = 7.0
     field = (anatomy.points[20, 0] - 20, anatomy.points[25, 0] + 40)
     volume = generate_volume(np.random.default_rng(0), anatomy, "T2w", field, (1.0, 0.8, 0.8))
     assert volume.levels.tolist() == [20, 21, 22, 23, 24, 25]
-    # Distances between voxels in mm are those between points of the drawing, to the rounding of two voxels.
+    # Distances between voxels in mm are those between points of the anatomy, to the rounding of two voxels.
     steps = np.diff(volume.voxels, axis=0) * [1.0, 0.8, 0.8]
-    drawn = np.diff(anatomy.points[20:26], axis=0)
-    assert np.abs(steps[:, 2] + drawn[:, 0]).max() <= 0.8  # head-foot runs upward
-    assert np.abs(steps[:, 1] + drawn[:, 1]).max() <= 0.8  # front-back runs forward
+    within = np.diff(anatomy.points[20:26], axis=0)
+    assert np.abs(steps[:, 2] + within[:, 0]).max() <= 0.8  # head-foot runs upward
+    assert np.abs(steps[:, 1] + within[:, 1]).max() <= 0.8  # front-back runs forward
     assert (steps[:, 0] == 0).all()
 
 

@@ -23,7 +23,7 @@ def test_a_bright_dot_stays_on_its_point(seed):
     if not (15 < row < 240 and 15 < column < 240):
         pytest.skip("the dot left the image")
     centre = np.array(ndimage.center_of_mass(np.where(image > 0.05, image, 0) ** 2))
-    # A local zoom of the elastic field shifts the centre of mass of a wide dot a little: look at its top.
+    # A local zoom of the elastic field shifts the centre of mass of a wide dot a little, so its top is compared.
     top = np.array(ndimage.center_of_mass(np.where(image > 0.9 * image.max(), image, 0)))
     assert np.abs(centre - [row, column]).max() < 0.35
     assert np.abs(top - [row, column]).max() < 0.5

@@ -1,4 +1,4 @@
-"""Joint training: shares of the data sets, what a batch holds, and a stopped training that goes on exactly."""
+"""Joint training: shares of the data sets, what a batch holds, and a stopped training that is resumed exactly."""
 
 from types import SimpleNamespace
 
@@ -105,7 +105,7 @@ def test_data_sets_of_the_same_name_are_kept_apart(quick, tmp_path):
         train.main(["--data", str(folders[0]), str(folders[0]), *flags])
 
 
-def test_a_stopped_joint_training_goes_on_exactly(quick, tmp_path):
+def test_a_stopped_joint_training_is_resumed_exactly(quick, tmp_path):
     data = [str(prepared(tmp_path / name, CHANNELS[:-1], 3)) for name in "ab"]
     flags = ["--data", *data, "--synthetic", "2", "--features", "16", "--stacks", "1", "--epochs", "2", "--no-amp",
              "--device", "cpu"]  # fmt: skip

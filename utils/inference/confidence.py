@@ -170,5 +170,5 @@ def reliability(confidence, right, bins=10):
         own = bin_of == index
         rows.append((float(confidence[own].mean()), float(right[own].mean()), int(own.sum())))
     total = sum(count for _, _, count in rows)
-    error = sum(count * abs(sure - share) for sure, share, count in rows) / total if total else float("nan")
+    error = sum(count * abs(chance - share) for chance, share, count in rows) / total if total else float("nan")
     return rows, error

@@ -42,9 +42,9 @@ class Prediction:
     margin : float
         Score of the chain less that of the best chain shifted by one level; NaN without a disc.
     heatmaps : (K, h, w) float32 array in 0..1
-        Of the last stack, at a quarter of the resolution: the highest value of all slabs, the mean of all looks.
+        Of the last stack, at a quarter of the resolution: the highest value of all slabs, the mean of all passes.
     attention : (h, w) float32 array in 0..1, or None
-        Of the slab shown, at the first look.
+        Of the slab shown, at the first pass.
     slab : int
         The slab with the most evidence for the discs found, to show.
     level_confidence : float in 0..1
@@ -80,7 +80,7 @@ class Prediction:
 
 
 class Labeller:
-    """A network with all that it takes to name the discs of a scan."""
+    """A network with all that it takes to label the discs of a scan."""
 
     def __init__(self, checkpoint, source, device=None, network=None):
         self.checkpoint, self.source = checkpoint, Path(source)
@@ -102,7 +102,7 @@ class Labeller:
             self.network = network.eval()
 
     def label(self, slabs, offsets=(0.0,)):
-        """Find and name the discs of a scan.
+        """Find and label the discs of a scan.
 
         Parameters
         ----------
@@ -119,7 +119,7 @@ class Labeller:
         heatmaps, attention = self.heatmaps(slabs)
         offsets, shape = np.asarray(offsets, float), slabs.shape[1:]
         if self.passes == 2 and self.searching:
-            first = self._named(heatmaps, offsets, shape)
+            first = self._labelled(heatmaps, offsets, shape)
             spine = first.points[np.isin(first.levels, self.levels)]
             if len(spine):
                 heatmaps = (heatmaps + self.heatmaps(mask_to_spine(slabs, spine, self.resolution))[0]) / 2
@@ -137,7 +137,7 @@ class Labeller:
         """Return the share of a prediction's discs that other views of its slab label alike."""
         others = []
         for image, scale in views(slab):
-            found = self._named(self.heatmaps(image[None])[0], np.zeros(1), image.shape)
+            found = self._labelled(self.heatmaps(image[None])[0], np.zeros(1), image.shape)
             others.append((found.points / scale, found.levels))
         return agreement(prediction.points, prediction.levels, others, self.resolution)
 
@@ -157,13 +157,13 @@ class Labeller:
         return np.concatenate(values), np.concatenate(attention) if attention else None
 
     def discs(self, heatmaps, offsets, shape):
-        """Name the discs in heatmaps (S, K, h, w) of slabs with a ``shape`` (H, W); returns a `Prediction`."""
-        found = self._named(heatmaps, offsets, shape)
-        sure = found.confidence >= self.calibration.threshold if self.searching else np.ones(len(found.levels), bool)
-        return found.kept(sure & np.isin(found.levels, self.levels))
+        """Label the discs in heatmaps (S, K, h, w) of slabs with a ``shape`` (H, W); returns a `Prediction`."""
+        found = self._labelled(heatmaps, offsets, shape)
+        kept = found.confidence >= self.calibration.threshold if self.searching else np.ones(len(found.levels), bool)
+        return found.kept(kept & np.isin(found.levels, self.levels))
 
-    def _named(self, heatmaps, offsets, shape):
-        """Name all discs, the unsure ones and what the sacrum holds, too."""
+    def _labelled(self, heatmaps, offsets, shape):
+        """Label all discs, those of low confidence and the remnant disc S1-S2, too."""
         heatmaps = np.nan_to_num(heatmaps, nan=0.0, posinf=0.0, neginf=0.0)
         highest = heatmaps.max(0)
         found = candidates(highest)

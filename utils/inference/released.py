@@ -75,10 +75,10 @@ def convention_of(file, channels, first_level=None):
     Raises
     ------
     ValueError
-        If that cannot be told, or there are no such levels; the message says so in a sentence.
+        If these cannot be determined, or there are no such levels; the message gives the reason.
     """
     if channels == 1:
-        raise ValueError("its one channel holds all discs, so it cannot tell their levels")
+        raise ValueError("its one channel holds all discs, so it does not show their levels")
     stem = Path(file).stem
     if "_ndiscs_" in stem:
         view = "successor"

@@ -1,13 +1,13 @@
-"""The second look at a scan: at the spine alone, without what lies before and behind it.
+"""The second pass over a scan: masked to the spine, without what lies before and behind it.
 
-Bowel, fat and skin tell the levels less than they seem to, so a network that was taught with surroundings which slide
-along the spine (`utils.synthesis.images`) is asked twice, and the answers are averaged.
+Bowel, fat and skin say less of the levels than they seem to. A network that was trained with surroundings which slide
+along the spine (`utils.synthesis.images`) makes two passes, and their heatmaps are averaged.
 """
 
 import numpy as np
 
 FRONT_MM, BACK_MM = 48.0, 26.0  # from the discs' tips on: what lies before the bodies, and behind the canal
-BEYOND_MM = 10.0  # above the first disc and below the last one all is shown: skull and sacrum do tell
+BEYOND_MM = 10.0  # above the first disc and below the last one all is shown: skull and sacrum identify levels
 
 
 def mask_to_spine(slabs, points, spacing):

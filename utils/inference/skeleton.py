@@ -238,10 +238,10 @@ def shift_margin(points, levels, evidence, score, prior, extent, sizes=SIZES):
     for step in (-1, 1):
         # A disc that would get a level that the network does not know is left out.
         known = np.array([level + step in evidence for level in levels])
-        sure = np.array([evidence[level + step][i] for i, level in enumerate(levels) if known[i]])
+        own = np.array([evidence[level + step][i] for i, level in enumerate(levels) if known[i]])
         moved = np.asarray(levels)[known] + step
-        sure = np.maximum(sure, LEAST_EVIDENCE)
-        shifted.append(chain_score(points[known], sure, doubt[known], moved, prior, extent, sizes))
+        own = np.maximum(own, LEAST_EVIDENCE)
+        shifted.append(chain_score(points[known], own, doubt[known], moved, prior, extent, sizes))
     return score - max(shifted)
 
 

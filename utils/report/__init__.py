@@ -1,4 +1,4 @@
-"""What a reader looks at: figures, charts, and the quality-control (QC) report."""
+"""What a reader sees: figures, charts, and the quality-control (QC) report."""
 
 import os
 

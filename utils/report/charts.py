@@ -120,9 +120,9 @@ def reliability_diagram(rows, path):
     bins, error = reliability([row.confidence for row in judged], [row.outcome == "identified" for row in judged])
     figure, (axis,) = axes_of(4.6, 4.2)
     axis.plot([0, 100], [0, 100], color=GREY, lw=0.8, ls="--")
-    sure, right, counts = (np.array(column) for column in zip(*bins, strict=True)) if bins else ([], [], [])
-    axis.plot(100 * np.array(sure), 100 * np.array(right), "o-", color=COLOURS["cervical"], lw=1.6, ms=5)
-    for x, y, count in zip(sure, right, counts, strict=True):
+    chance, right, counts = (np.array(column) for column in zip(*bins, strict=True)) if bins else ([], [], [])
+    axis.plot(100 * np.array(chance), 100 * np.array(right), "o-", color=COLOURS["cervical"], lw=1.6, ms=5)
+    for x, y, count in zip(chance, right, counts, strict=True):
         # Above a low point, below a high one: never on the axis.
         shift, align = ((0, 7), "center") if y < 0.1 else ((5, -10), "left")
         axis.annotate(f"N={count}", (100 * x, 100 * y), xytext=shift, textcoords="offset points", fontsize=7, ha=align)

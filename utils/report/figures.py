@@ -1,7 +1,7 @@
 """Slices with their discs: previews, overlays, attention and the animation. One style for all.
 
 Discs are drawn on their points, with their names in a margin on the posterior side, so that no letter covers
-anatomy; the colour tells the region of the spine, from a palette that colour-blind people can tell apart (Okabe
+anatomy; the colour is that of the region of the spine, from a palette that colour-blind people can tell apart (Okabe
 and Ito 2008).
 """
 
@@ -184,8 +184,8 @@ def prediction_picture(image, prediction, spacing, path, title):
 def truth_and_prediction(axis, case, image, spacing, rows, title):
     """Draw true discs (white crosses) and predicted ones with their error in mm, on a slice (H, W).
 
-    Where a true disc was not identified, its name stands in white on the anterior side: a chain one level off looks
-    right without.
+    Where a true disc was not identified, its name stands in white on the anterior side: without it, labels that are
+    shifted by one level appear right.
     """
     show_slice(axis, image, spacing, title)
     true = case.true_points / spacing
@@ -246,8 +246,8 @@ def convergence(frames, images, path, most=60, spacing=None, limit=4_900_000):
             axis.imshow(image, cmap="gray", vmin=0, vmax=1)
             glow(axis, heatmap, image.shape, "autumn", 1.0)
             frame(axis, image.shape, spacing)
-        told = f"mean error {error:.1f} mm" if np.isfinite(error) else "no disc identified yet"
-        figure.suptitle(f"epoch {epoch}    {told}", color=INK, fontsize=12)
+        score = f"mean error {error:.1f} mm" if np.isfinite(error) else "no disc identified yet"
+        figure.suptitle(f"epoch {epoch}    {score}", color=INK, fontsize=12)
         buffer = io.BytesIO()
         figure.savefig(buffer, dpi=80, facecolor=PAPER)
         plt.close(figure)

@@ -33,7 +33,7 @@ def sagittal(scan, resolution=1.0, through=None, offsets=(0.0,)):
     """Cut upright sagittal slices out of a scan, each the mean over a slab of about 6 mm.
 
     Slabs follow the voxel axis nearest to left-right, so that thick slices are never mixed; inside, the
-    slice is turned until its rows run along the world's superior-inferior axis as far as the plane allows.
+    slice is rotated until its rows run along the world's superior-inferior axis as far as the plane allows.
 
     Parameters
     ----------

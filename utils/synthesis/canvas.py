@@ -58,8 +58,8 @@ class Canvas:
         """Fill an ellipse in mm; ``angle`` in radians."""
         round_ = np.linspace(0, 2 * np.pi, 40, endpoint=False)
         row, column = radii[0] * np.cos(round_), radii[1] * np.sin(round_)
-        turned = [row * np.cos(angle) - column * np.sin(angle), row * np.sin(angle) + column * np.cos(angle)]
-        self.fill(np.asarray(centre) + np.stack(turned, -1), tissue, maps)
+        rotated = [row * np.cos(angle) - column * np.sin(angle), row * np.sin(angle) + column * np.cos(angle)]
+        self.fill(np.asarray(centre) + np.stack(rotated, -1), tissue, maps)
 
     def ribbon(self, front, back, tissue, maps=(0, 1, 2, 3)):
         """Fill what lies between two lines (N, 2) in mm."""

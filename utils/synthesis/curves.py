@@ -160,7 +160,7 @@ def _angles(rng, place, lowest, remnant, state):
         bend[key] * at(table, ways)
         for key, table in (("c", _CERVICAL), ("t", _THORACIC), ("l", _LUMBAR), ("s", _SACRAL), ("j", _JUNCTION))
     )
-    # An S1 that is nearly free goes on in the direction of L5.
+    # An S1 that is nearly free continues in the direction of L5.
     free = np.clip(remnant - 0.35, 0, 0.65)
     angles[lowest - FIRST] -= free * (angles[lowest - FIRST] - angles[lowest - 1 - FIRST])
     # Above a wedge the spine leans forward.

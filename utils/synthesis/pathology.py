@@ -42,7 +42,7 @@ def _lesions(rng, canvas, spine, index):
         side = rng.choice([-1, 1]) * (0.5 * height + 1.5)
         place = tip + front * depth * rng.uniform(0.3, 0.7) + down * side
         canvas.blob(place, [rng.uniform(2, 4.5), rng.uniform(2, 5)], rng.choice([NUCLEUS, FIBRE]), SPINE_MAPS)
-    # Marrow beside a worn disc turned to swelling, fat or bone (Modic et al. 1988).
+    # Marrow beside a degenerated disc, replaced by oedema, fat or bone (Modic et al. 1988).
     if spine.state.worn[index] and not spine.state.fused[index] and rng.random() < 0.25:
         tissue, wide = rng.choice([FAT, VESSEL, FIBRE, CSF], p=[0.45, 0.2, 0.25, 0.1]), rng.uniform(0.2, 0.5)
         centre = tip + front * depth * rng.uniform(0.3, 0.7)

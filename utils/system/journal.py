@@ -1,4 +1,4 @@
-"""The finished parts of a long job, one line each, so that a job that was killed goes on from there."""
+"""The finished parts of a long job, one line each, so that a job that was killed continues from there."""
 
 import hashlib
 import json

@@ -6,8 +6,8 @@ After Polyak and Juditsky 1992, and Izmailov et al. 2018, who explain why for ne
 import torch
 from torch.optim.swa_utils import AveragedModel
 
-SLOWEST = 1e-3  # share of the newest weights in a long training: the average looks back on some 1,000 steps
-QUICK = 9.0  # over the steps so far, plus 10: in a short training it looks back on a ninth of it
+SLOWEST = 1e-3  # share of the newest weights in a long training: the average is over the last 1,000 steps or so
+QUICK = 9.0  # over the steps so far, plus 10: in a short training it is over the last ninth
 
 
 def averaged(network, optimizer):

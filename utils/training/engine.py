@@ -33,14 +33,14 @@ def train_epoch(network, batches, losses, loss_of, optimizer, scheduler, device,
     loss_of : callable
         Of `utils.training.loss`.
     optimizer, scheduler : as in torch.optim
-        The schedule goes on with every step.
+        The schedule advances with every step.
     device : torch.device
     amp : bool
         Compute in bfloat16 where the hardware has it.
     bar : tqdm
         Moves by a batch's slices, and shows the loss.
     stop : utils.system.signals.Stop, or bool
-        Looked at in each step; the epoch is left after it when it is true.
+        Read in each step; the epoch is left after it when it is true.
 
     Returns
     -------

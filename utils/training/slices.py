@@ -107,7 +107,7 @@ class TrainingSlices(Dataset):
         channels = [self.levels.index(level) for level in levels if level in self.levels]
         known = np.array([level in self.levels for level in levels], bool)
         target = render(points[known], channels, len(self.levels), CROP, self.sigma_mm, sample.spacing)
-        unknown = np.append(states, UNKNOWN)[self.levels] == UNKNOWN  # nobody labels S1-S2
+        unknown = np.append(states, UNKNOWN)[self.levels] == UNKNOWN  # S1-S2 has no labels
         weight = np.ones_like(target)
         # Of a disc that was not labelled one thing is known: it does not lie where another one was.
         weight[unknown] = target.max(0)
