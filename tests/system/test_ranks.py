@@ -1,0 +1,32 @@
+"""Processes that train together: their batch statistics, and the shares of a list."""
+
+import torch
+
+from models import build_model
+from utils.system import ranks
+
+
+def test_shared_batch_statistics_are_those_of_torch():
+    torch.manual_seed(0)
+    own, torchs = (build_model("hourglass_attention", 4, 1, 1, 8, 1) for _ in range(2))
+    torchs.load_state_dict(own.state_dict())
+    ranks.share_statistics(own)
+    images = torch.randn(2, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+    answers = [network(images)[-1] for network in (own, torchs)]
+    torch.testing.assert_close(*answers, rtol=1e-4, atol=1e-4)
+    for answer in answers:
+        answer.square().sum().backward()
+    for (name, mine), theirs in zip(own.named_parameters(), torchs.parameters(), strict=True):
+        torch.testing.assert_close(mine.grad, theirs.grad, rtol=1e-3, atol=1e-3, msg=name)
+    for mine, theirs in zip(own.buffers(), torchs.buffers(), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_shares_of_a_list_come_together_in_their_order(monkeypatch):
+    shares = []
+    for own in range(3):
+        monkeypatch.setattr(ranks, "count", lambda: 3)
+        monkeypatch.setattr(ranks, "rank", lambda own=own: own)
+        shares.append(ranks.deal(list(range(8))))
+    assert shares == [[0, 3, 6], [1, 4, 7], [2, 5]]
+    assert ranks.undeal(shares) == list(range(8))

@@ -1,0 +1,36 @@
+"""Flags and paths that no script can use are refused in a sentence, before anything is read or written."""
+
+import re
+
+import pytest
+
+import predict
+import train
+from utils.system.files import UserError
+
+
+@pytest.mark.parametrize(
+    ("flags", "reason"),
+    [
+        (["--features", "65"], "--features 65: give an even number"),
+        (["--lr", "-1"], "--lr -1.0: give more than 0"),
+        (["--epochs", "0"], "--epochs 0: give 1 or more"),
+        (["--synthetic", "0"], "--synthetic 0: give 1 or more"),
+        (["--synthetic", "1", "--batch-size", "4096"], "--batch-size 4096: give 2048 or less, which is an epoch"),
+    ],
+)
+def test_flags_that_no_training_can_have_are_refused_before_anything_is_read(flags, reason, tmp_path):
+    source = [] if "--synthetic" in flags else ["--data", str(tmp_path / "none")]
+    with pytest.raises(UserError, match=f"^{re.escape(reason)}$"):
+        train.main([*source, "--out", str(tmp_path / "run"), *flags])
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [(["--weights", "none"], "no weights"), (["a.nii", "--data", "tree", "--weights", "none"], "no weights")],
+)
+def test_mistakes_are_reported_in_a_sentence(arguments, reason, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=reason):
+        predict.main(arguments)
