@@ -6,10 +6,10 @@ tip, with the disc's value (3 is C2-C3, 25 is L5-S1).
 
 from pathlib import Path
 
-from utils.discs import FIRST, LAST, name
+from utils.discs import FIRST, LAST
 from utils.inference.shipped import SHIPPED
 from utils.scans.limits import MAX_VOXELS
-from utils.system.flags import new_parser, runs_of
+from utils.system.flags import new_parser
 
 
 def build_parser():
@@ -40,14 +40,13 @@ if __name__ == "__main__":
 # ruff: noqa: E402
 import json
 import sys
-from collections import Counter
 
 from utils.inference.labeller import load_labeller
 from utils.inference.scan import in_world
 from utils.report.entries import Slabs
-from utils.report.flags import MEANINGS
 from utils.report.predictions import claim_predictions, describe_derivative, write_predictions
 from utils.report.report import Report
+from utils.report.summary import print_flags, print_scan
 from utils.scans.bids import find_scans
 from utils.scans.ignored import ignored_images, ignored_summary
 from utils.scans.labels import label_volume
@@ -281,29 +280,6 @@ def summarise(args, work, asked, failed, before):
     else:
         print_flags(own)
     return 1 if failed else 0
-
-
-def print_scan(job, scan):
-    """Print what was found in one scan: its entry in the report, and the paths of its files."""
-    found = [disc["level"] for disc in scan["discs"]]
-    parts = [name(first) if first == last else f"{name(first)} to {name(last)}" for first, last in runs_of(found)]
-    lowest = min(scan["discs"], key=lambda disc: disc.get("confidence", 1.0), default={})
-    confidence = f"{lowest['confidence']:.2f} ({lowest['name']})" if "confidence" in lowest else "-"
-    lines = {
-        "levels": ", ".join(parts) or "-", "lowest confidence": confidence,
-        "flags": "; ".join(f"{flag} ({MEANINGS.get(flag, flag)})" for flag in scan["flags"]) or "none",
-        "labels": job.labels, "picture": job.picture,
-    }  # fmt: skip
-    for label, text in lines.items():
-        print(f"{label + ':':19}{text}".encode("utf-8", "backslashreplace").decode())  # names of files need not be text
-
-
-def print_flags(scans):
-    """Print how many of the scans have which flag, if any has one."""
-    count = Counter(flag for scan in scans for flag in scan["flags"] if flag != "failed")
-    if count:
-        flags = ", ".join(f"{number} with {flag!r}" for flag, number in count.items())
-        print(f"review these first: {flags} (report.html)")
 
 
 if __name__ == "__main__":

@@ -10,50 +10,12 @@ import numpy as np
 import pytest
 from nibabel.affines import apply_affine
 from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
-from skimage.feature import peak_local_max
-from skimage.filters import gaussian
+from spots import LEVELS, BrightSpots, spots
 
 import predict
 from utils.discs import name
-from utils.inference.labeller import Prediction
-from utils.inference.scan import label_scan
 from utils.report import predictions
-from utils.scans.nifti import ScanError
-
-LEVELS = np.array([23, 24, 25])
-
-
-class BrightSpots:
-    """Stands in for a trained network: the three brightest spots of a slice are discs, from top to bottom."""
-
-    resolution = 1.0
-    checkpoint = {"model": {"name": "bright spots"}, "epoch": 1, "digest": "0"}
-
-    def __init__(self, source):
-        self.source = source
-
-    def label(self, slabs, offsets):
-        """Return the spots of the middle slab."""
-        middle, certain = int(np.argmin(np.abs(offsets))), np.ones(3)
-        # Normalising cuts the tops of the spots off: smoothing gives them one again.
-        points = peak_local_max(gaussian(slabs[middle], 3), min_distance=5, num_peaks=3).astype(float)
-        points = points[np.argsort(points[:, 0])]
-        return Prediction(
-            LEVELS, points, np.zeros(3), certain, certain, certain, 5.0, np.zeros((3, 4, 4)), None, middle
-        )
-
-
-def spots(voxel, tilt):
-    """Return a volume with three bright spots in its middle, its affine, and their world places from top to bottom."""
-    shape = np.array([int(30 / voxel[0]), 70, 90])
-    places = np.array([[(shape[0] - 1) / 2, 40, 70], [(shape[0] - 1) / 2, 48, 45], [(shape[0] - 1) / 2, 41, 20]])
-    away = (np.indices(shape).reshape(3, 1, -1) - places.T[:, :, None]) * np.reshape(voxel, (3, 1, 1))
-    data = np.exp(-(away**2).sum(0) / (2 * 2.5**2)).sum(0).reshape(shape)
-    affine = np.eye(4)
-    c, s = np.cos(tilt), np.sin(tilt)
-    affine[:3, :3] = np.array([[1, 0, 0], [0, c, -s], [0, s, c]]) * voxel
-    affine[:3, 3] = [12, -30, 55]
-    return (1000 * data).astype(np.float32), affine, apply_affine(affine, places)
+from utils.report.summary import print_scan
 
 
 @pytest.mark.parametrize("codes", ["RAS", "PSR", "LAS", "RPI"])
@@ -174,55 +136,6 @@ def test_labels_that_a_person_reviewed_stay_whatever_the_weights(label, tmp_path
     assert sidecar.read_bytes() == before
 
 
-def test_one_scan_from_python(tmp_path):
-    data, affine, world = spots((3.0, 0.8, 0.9), 0.3)
-    nibabel.save(nibabel.Nifti1Image(data, affine), tmp_path / "a.nii.gz")
-    found = label_scan(tmp_path / "a.nii.gz", BrightSpots("spots"))
-    assert found.levels.tolist() == [23, 24, 25] and found.names == ["L3-L4", "L4-L5", "L5-S1"]
-    np.testing.assert_allclose(found.world, world, atol=1.5)
-    np.testing.assert_allclose(apply_affine(affine, found.voxels), found.world, atol=1e-6)
-    assert found.confidence.tolist() == [1, 1, 1] and found.margin == 5 and found.flags == []
-    with pytest.raises(ScanError, match="missing"):
-        label_scan(tmp_path / "b.nii.gz", BrightSpots("spots"))
-    with pytest.raises(ScanError, match="--max-voxels"):
-        label_scan(tmp_path / "a.nii.gz", BrightSpots("spots"), max_voxels=1000)
-
-
-@pytest.mark.parametrize(
-    ("levels", "shift", "other"),
-    [
-        ([23, 24, 25], 1, {"L3-L4": "L4-L5", "L4-L5": "L5-S1"}),  # there is none below L5-S1
-        ([1, 2, 3], -1, {"C1-C2": "above C1", "C2-C3": "C1-C2"}),
-        ([3, 4, 5], 0, {}),
-    ],
-)
-def test_another_numbering_stays_within_the_levels(levels, shift, other, tmp_path):
-    class Shifted(BrightSpots):
-        def label(self, slabs, offsets):
-            found = super().label(slabs, offsets)
-            found.levels, found.numbering = np.array(levels), shift
-            return found
-
-    data, affine, _ = spots((1.0, 1.0, 1.0), 0.0)
-    nibabel.save(nibabel.Nifti1Image(data, affine), tmp_path / "a.nii.gz")
-    assert label_scan(tmp_path / "a.nii.gz", Shifted("spots")).other_numbering == other
-
-
-def test_flags_of_a_doubtful_scan_from_python(tmp_path):
-    class Doubtful(BrightSpots):
-        def label(self, slabs, offsets):
-            found = super().label(slabs, offsets)
-            found.confidence, found.margin = np.array([0.9, 0.9, 0.4]), 1.0
-            return found
-
-    data, affine, _ = spots((0.8, 4.0, 0.8), 0.0)
-    image = nibabel.Nifti1Image(data, affine)
-    image.set_qform(np.diag([0.8, 4.0, 0.8, 1.0]), 1)
-    nibabel.save(image, tmp_path / "a.nii.gz")
-    found = label_scan(tmp_path / "a.nii.gz", Doubtful("spots"))
-    assert found.flags == ["two positions", "not sagittal", "low confidence", "level unsure"]
-
-
 def test_what_is_printed_of_one_scan(label, tmp_path, capsys, monkeypatch):
     label(tmp_path / "a_T2w.nii.gz")
     predict.main([str(tmp_path / "a_T2w.nii.gz"), "--weights", "spots", "--out", str(tmp_path / "out")])
@@ -248,7 +161,7 @@ def test_what_is_printed_of_one_scan(label, tmp_path, capsys, monkeypatch):
 )
 def test_levels_are_printed_as_ranges(levels, text, tmp_path, capsys):
     discs = [{"level": level, "name": name(level), "confidence": 0.5 + level / 100} for level in levels]
-    predict.print_scan(predict.Job(tmp_path / "a.nii", tmp_path / "a"), {"discs": discs, "flags": ["two positions"]})
+    print_scan(predict.Job(tmp_path / "a.nii", tmp_path / "a"), {"discs": discs, "flags": ["two positions"]})
     said = capsys.readouterr().out.splitlines()
     assert said[0] == f"levels:            {text}"
     assert said[1] == f"lowest confidence: {f'{0.5 + levels[0] / 100:.2f} ({name(levels[0])})' if levels else '-'}"
@@ -302,7 +215,7 @@ def test_a_picture_of_others_is_left_as_it_is(label, tmp_path):
     assert (tmp_path / "out" / "a_discs.png").read_text() == "mine"
 
 
-def test_other_files_do_not_matter_and_a_folder_of_an_older_version_goes_on(label, tmp_path):
+def test_other_files_do_not_matter_and_a_folder_of_an_older_version_is_continued(label, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "notes.txt").write_text("mine")
     assert label(tmp_path / "a.nii.gz") == (0, "")
@@ -310,70 +223,3 @@ def test_other_files_do_not_matter_and_a_folder_of_an_older_version_goes_on(labe
     assert label(tmp_path / "b.nii.gz") == (0, "")
     assert {row["scan"] for row in table(tmp_path / "out" / "scans.csv")} == {"a", "b"}
     assert (tmp_path / "out" / "notes.txt").read_text() == "mine"
-
-
-@pytest.fixture
-def tree(tmp_path, monkeypatch):
-    """Return a BIDS tree with a T1w and a T2w image of one subject."""
-    monkeypatch.setattr(predict, "load_labeller", lambda path, *_: BrightSpots(path))
-    data, affine, _ = spots((1.0, 1.0, 1.0), 0.0)
-    anat = tmp_path / "tree" / "sub-1" / "anat"
-    anat.mkdir(parents=True)
-    for contrast in ("T1w", "T2w"):
-        nibabel.save(nibabel.Nifti1Image(data + (contrast == "T1w"), affine), anat / f"sub-1_{contrast}.nii.gz")
-    (tmp_path / "tree" / "dataset_description.json").write_text('{"Name": "mine"}')
-    (tmp_path / "tree" / "scans.csv").write_text("mine")
-    return tmp_path / "tree"
-
-
-def files_of(folder):
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-@pytest.mark.parametrize("out", ["tree", "elsewhere"])
-def test_labels_of_a_tree_are_a_bids_derivative(out, tree, tmp_path):
-    before, out = files_of(tree), tmp_path / out
-    assert predict.main(["--data", str(tree), "--weights", "spots", "--out", str(out)]) == 0
-    root = out / "derivatives" / "disc-labels"
-    written = set(files_of(out)) - (set(before) if out == tree else set())
-    assert {path.split("/")[0] for path in written} == {"derivatives"}
-    assert before == {path: files_of(tree)[path] for path in before}
-    described = json.loads((root / "dataset_description.json").read_text())
-    assert described["DatasetType"] == "derivative"
-    assert (root / described["DatasetLinks"]["raw"]).resolve() == tree
-    assert "*_dlabel.nii.gz" in (root / ".bidsignore").read_text().split()
-    for contrast in ("T1w", "T2w"):
-        sidecar = json.loads((root / "sub-1" / "anat" / f"sub-1_{contrast}_label-discs_dlabel.json").read_text())
-        assert sidecar["Sources"] == [f"bids:raw:sub-1/anat/sub-1_{contrast}.nii.gz"]
-        assert sidecar["SpatialReference"] == "orig"
-    for kind, rows in (("discs", 6), ("scans", 2)):
-        with open(root / f"{kind}.tsv", newline="") as file:
-            lines = list(csv.reader(file, delimiter="\t"))
-        assert len(lines) == 1 + rows and all(cell for line in lines for cell in line)  # n/a where nothing is known
-        columns = json.loads((root / f"{kind}.json").read_text())
-        assert list(columns) == lines[0] and all(column["Description"] for column in columns.values())
-    content = files_of(out)
-    assert predict.main(["--data", str(tree), "--weights", "spots", "--out", str(out)]) == 0
-    assert files_of(out) == content
-
-
-@pytest.mark.parametrize("file", ["dataset_description.json", ".bidsignore", "scans.tsv", "discs.json"])
-def test_a_derivative_of_others_is_left_as_it_is(file, tree):
-    root = tree / "derivatives" / "disc-labels"
-    root.mkdir(parents=True)
-    (root / file).write_text('{"GeneratedBy": [{"Name": "other"}]}')
-    with pytest.raises(predict.UserError, match="not written by this software"):
-        predict.main(["--data", str(tree), "--weights", "spots", "--out", str(tree)])
-    assert [path.name for path in root.iterdir()] == [file]
-
-
-def test_another_tree_with_the_same_names_does_not_take_the_labels_of_the_first(tree, tmp_path, capsys):
-    flags = ["--weights", "spots", "--out", str(tmp_path / "out")]
-    assert predict.main(["--data", str(tree), *flags]) == 0
-    other = tmp_path / "other"
-    shutil.copytree(tree, other)
-    data, affine, _ = spots((2.0, 1.0, 1.0), 0.0)
-    nibabel.save(nibabel.Nifti1Image(data, affine), other / "sub-1" / "anat" / "sub-1_T2w.nii.gz")
-    assert predict.main(["--data", str(other), *flags]) == 1  # the copy of the T1w image is known
-    said = capsys.readouterr().err
-    assert "sub-1_T2w_label-discs_dlabel.nii.gz is of another scan" in said and "sub-1_T1w" not in said
