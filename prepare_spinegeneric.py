@@ -65,7 +65,7 @@ from utils.scans.labelled import labelled_sample
 from utils.scans.labels import read_discs
 from utils.scans.nifti import ScanError, read_scan
 from utils.scans.sample import load_sample, save_sample
-from utils.scans.selection import apart, excluded_by, people_of, select
+from utils.scans.selection import apart, excluded_by, records_of, select
 from utils.scans.splits import SPLITS, check_together, draw_split, match_split, person_groups, read_split_file
 from utils.system.files import UserError, run, save_json, save_table, sweep, warn
 from utils.system.journal import Journal, fingerprint
@@ -176,7 +176,7 @@ def cells_of(rows, columns):
     return [columns, *([row[column] for column in columns] for row in rows)]
 
 
-def write(args, rows, listed, people, unmatched):
+def write(args, rows, listed, records, unmatched):
     """Write tables, summary and previews, and remove what an earlier run left that is not part of this one."""
     left_out = [row for row in listed if row["name"]]
     splits = summarise(rows, args.levels)
@@ -193,9 +193,11 @@ def write(args, rows, listed, people, unmatched):
             preview([(sample, heatmaps_of(sample, args.levels, args.sigma)) for sample in shown], sheet, title)
         else:
             sheet.unlink(missing_ok=True)
-    if people:
-        columns = list(dict.fromkeys(column for row in people.values() for column in row if column != "participant_id"))
-        cells = [[subject, *(row.get(column, "n/a") for column in columns)] for subject, row in people.items()]
+    if records:
+        columns = list(
+            dict.fromkeys(column for row in records.values() for column in row if column != "participant_id")
+        )
+        cells = [[subject, *(row.get(column, "n/a") for column in columns)] for subject, row in records.items()]
         save_table(args.out / "participants.tsv", [["participant_id", *columns], *cells], "\t")
     else:
         (args.out / "participants.tsv").unlink(missing_ok=True)
@@ -217,8 +219,8 @@ def main(argv=None):
     found = find_scans(args.data, args.contrasts, args.labels)
     scans, namesakes = apart(found)
     subjects = list(dict.fromkeys(scan.subject for scan in scans))
-    people = people_of(args.data, subjects)
-    groups, chosen, excluded, unmatched = person_groups(people, subjects), None, set(), []
+    records = records_of(args.data, subjects)
+    groups, chosen, excluded, unmatched = person_groups(records, subjects), None, set(), []
     if args.split_file:
         chosen, unknown = match_split(read_split_file(args.split_file), subjects, args.split_file)
         check_together(groups, chosen, args.split_file)
@@ -237,7 +239,9 @@ def main(argv=None):
         warn(f"{len(unmatched)} entries match no subject and no scan: {names}{', ...' if len(unmatched) > 5 else ''}")
 
     settings = Settings(args.out, args.levels, args.resolution, args.sigma, args.max_voxels)
-    sources = [next((people[s.subject][c] for c in SOURCE_COLUMNS if c in people.get(s.subject, {})), "") for s in todo]
+    sources = [
+        next((records[s.subject][c] for c in SOURCE_COLUMNS if c in records.get(s.subject, {})), "") for s in todo
+    ]
     sweep(args.out)
     journal = Journal(args.out / PROGRESS)
     (args.out / "summary.json").unlink(missing_ok=True)  # no training reads half of one data set and half of another
@@ -258,7 +262,7 @@ def main(argv=None):
     split_of = chosen if chosen is not None else draw_split(used, args.split, args.seed)
     for row in rows:
         row["split"], row["group"] = split_of[row["subject"]], groups[row["subject"]]
-    write(args, rows, listed, people, [entry for entry, _ in unmatched])
+    write(args, rows, listed, records, [entry for entry, _ in unmatched])
     if not any(row["split"] == "val" for row in rows):
         warn(
             "the val split is empty, and train.py needs it to select the epoch: prepare again with a second share of "

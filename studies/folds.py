@@ -36,7 +36,7 @@ from utils.evaluation.cases import compare
 from utils.evaluation.scores import groups_of, score, scores_by
 from utils.evaluation.tables import disc_rows, interval_line, labelled_table
 from utils.scans.sample import load_split
-from utils.scans.selection import people_of
+from utils.scans.selection import records_of
 from utils.scans.splits import check_together, person_groups
 from utils.system.files import UserError, run, save_json, save_table, save_text
 
@@ -80,7 +80,7 @@ def main(argv=None):
     args = build_parser().parse_args(argv)
     folds = read_folds(args.folds)
     subjects = [subject for fold in folds for subject in fold]
-    persons = person_groups(people_of(args.data, subjects), subjects)
+    persons = person_groups(records_of(args.data, subjects), subjects)
     check_together(persons, {s: f"fold {index}" for index, fold in enumerate(folds, 1) for s in fold}, args.folds)
     cases, groups = [], {}
     for index in range(len(folds)):

@@ -9,7 +9,7 @@ import argparse
 
 FIRST, LAST = 1, 25
 LEVELS = tuple(range(2, LAST + 1))
-# The rest of a disc between S1 and S2: a network that can name it does not take it for L5-S1. It is never reported.
+# The remnant disc between S1 and S2: a network that has a level for it does not take it for L5-S1. Never reported.
 SACRAL = LAST + 1
 LANDMARKS = {49: "pontomedullary groove", 50: "pontomedullary junction", 60: "conus medullaris"}
 

@@ -59,7 +59,7 @@ def ball(rng):
 
 
 def brain(rng):
-    """Draw a skull with folds in it, and a neck without vertebrae."""
+    """Draw a skull with folds in it, and what lies below it without vertebrae."""
     rows, columns = np.mgrid[: SIZE[1], : SIZE[2]]
     away = np.hypot((rows - 80) / rng.uniform(55, 70), (columns - 96) / rng.uniform(65, 80))
     folds = gaussian_filter(rng.normal(0, 1, SIZE[1:]), 2.5)

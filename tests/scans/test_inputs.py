@@ -184,7 +184,7 @@ def claims(shape, offset=352):
 
 
 def test_a_bomb_is_never_inflated(label, tmp_path):
-    """A thousandth of 400 MB: behind a small scan it is not looked at, before the voxels it is refused."""
+    """A thousandth of 400 MB: behind a small scan it is not read, before the voxels it is refused."""
     nothing = gzip.compress(bytes(10**8)) * 4
     (tmp_path / "behind.nii.gz").write_bytes(gzip.compress(image_of().to_bytes()) + nothing)
     (tmp_path / "before.nii.gz").write_bytes(gzip.compress(claims((20, 40, 50), 4e8)) + nothing)

@@ -1,4 +1,4 @@
-"""Lists, tables and split files as people write them: each entry means what it should, or is reported."""
+"""Lists, tables and split files as users write them: each entry means what it should, or is reported."""
 
 import json
 
@@ -80,15 +80,15 @@ def test_missing_values_are_no_values(empty, tmp_path):
 @pytest.mark.parametrize("written", ["01", "SUB-01", "Sub-01", " sub-01 "])
 def test_participants_are_matched_where_that_is_unambiguous(written, tmp_path, capsys):
     (tmp_path / "participants.tsv").write_text(f"participant_id\tage\n{written}\t30\nsub-02\tn/a\nother\t5\n")
-    people, unmatched = match_participants(participants(tmp_path), ["sub-01", "sub-02", "sub-03"])
-    assert people["sub-01"]["age"] == "30" and set(people) == {"sub-01", "sub-02"} and "age" not in people["sub-02"]
+    records, unmatched = match_participants(participants(tmp_path), ["sub-01", "sub-02", "sub-03"])
+    assert records["sub-01"]["age"] == "30" and set(records) == {"sub-01", "sub-02"} and "age" not in records["sub-02"]
     assert unmatched == ["other"]
     assert capsys.readouterr().err == ""
 
 
 def test_a_table_that_is_not_clear_gives_no_row():
-    people = {"01": {"age": "1"}, "SUB-01": {"age": "2"}, "sub-02": {"age": "3"}, "02": {"age": "4"}}
-    matched, unmatched = match_participants(people, ["sub-01", "sub-02"])
+    records = {"01": {"age": "1"}, "SUB-01": {"age": "2"}, "sub-02": {"age": "3"}, "02": {"age": "4"}}
+    matched, unmatched = match_participants(records, ["sub-01", "sub-02"])
     assert matched == {"sub-02": {"age": "3"}} and unmatched == ["01", "02", "SUB-01"]
 
 

@@ -126,8 +126,8 @@ def test_a_labelled_disc_that_was_not_asked_for_is_neither_right_nor_wrong(tmp_p
     assert outcomes == {21: "unknown", 22: "identified", 23: "identified"}
 
 
-def tree_of(folder, people=10):
-    for index in range(people):
+def tree_of(folder, subjects=10):
+    for index in range(subjects):
         for contrast in ("T1w", "T2w"):
             add_scan(folder, f"sub-{index:02d}_{contrast}")
     return folder

@@ -112,8 +112,8 @@ def test_links_in_circles_and_to_nothing(tmp_path, capsys):
 def test_a_broken_table_of_participants(content, warned, tmp_path, capsys):
     add_scan(tmp_path / "tree", "sub-1_T2w")
     (tmp_path / "tree" / "participants.tsv").write_bytes(content)
-    people = participants(tmp_path / "tree")
-    assert all(isinstance(value, str) for row in people.values() for key, value in row.items() if key)
+    records = participants(tmp_path / "tree")
+    assert all(isinstance(value, str) for row in records.values() for key, value in row.items() if key)
     assert ("warning" in capsys.readouterr().err) == warned
     rows, _ = prepare(tmp_path / "tree", tmp_path / "out")
     assert len(rows) == 1 and (rows[0]["source"] == "X") == (b"\tX" in content)

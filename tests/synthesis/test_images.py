@@ -26,7 +26,7 @@ def bank():
 
 
 def dots():
-    """Return a drawing of nothing but a dot at each disc, in the middle plane alone."""
+    """Return maps with a dot at each disc, in the middle plane alone."""
     points = np.full((27, 2), np.nan)
     points[1:] = np.stack([100 + 25.0 * np.arange(26), 160 + 20 * np.sin(np.arange(26) / 4)], -1)
     maps = np.zeros((4, 1720, 660), np.uint8)

@@ -126,16 +126,16 @@ def participants(root):
         with open(path, newline="", encoding="utf-8-sig", errors="replace") as table:
             reader = csv.DictReader(table, delimiter="\t", restval="")
             rows = [_values(row) for row in reader]
-            people = {row["participant_id"]: row for row in rows if "participant_id" in row}
-            reason = None if people else "it has no rows with a participant_id"
+            records = {row["participant_id"]: row for row in rows if "participant_id" in row}
+            reason = None if records else "it has no rows with a participant_id"
     except FileNotFoundError:
         return {}
     except (OSError, csv.Error) as error:
-        people, reason = {}, getattr(error, "strerror", None) or error
+        records, reason = {}, getattr(error, "strerror", None) or error
     if reason:
         print(f"warning: {path} is not used ({reason}): sources, and subjects scanned twice, are not known",
               file=sys.stderr)  # fmt: skip
-    return people
+    return records
 
 
 def _values(row):
@@ -144,12 +144,12 @@ def _values(row):
     return {column: cell for column, cell in cells.items() if cell.casefold() not in MISSING}
 
 
-def match_participants(people, subjects):
+def match_participants(records, subjects):
     """Find the row of each subject, also where the table leaves ``sub-`` out or writes it in another case.
 
     Parameters
     ----------
-    people : dict
+    records : dict
         As `participants` returns it.
     subjects : collection of str
 
@@ -160,11 +160,11 @@ def match_participants(people, subjects):
     unmatched : list of str
         Identifiers that mean no subject.
     """
-    meant = match_names(people, subjects)
-    matched = {subject: people[subject] for subject in subjects if subject in people}
+    meant = match_names(records, subjects)
+    matched = {subject: records[subject] for subject in subjects if subject in records}
     for subject in sorted(set(subjects) - set(matched)):
         rows = [identifier for identifier, other in meant.items() if other == subject]
         if len(rows) == 1:
-            matched[subject] = people[rows[0]]
+            matched[subject] = records[rows[0]]
     taken = {id(row) for row in matched.values()}
-    return matched, sorted(identifier for identifier, row in people.items() if id(row) not in taken)
+    return matched, sorted(identifier for identifier, row in records.items() if id(row) not in taken)

@@ -8,7 +8,7 @@ from pathlib import Path
 from utils.scans.bids import LABEL_ENDINGS, NAMES, NO_SCAN, label_folders, list_folder
 
 NIFTI = re.compile(r"\.nii(\.gz)?$", re.I)
-# Folders of BIDS for other kinds of data, which nobody expects to be labelled.
+# Folders of BIDS for other kinds of data, which are not expected to be labelled.
 OTHER_KINDS = {"dwi", "func", "fmap", "perf", "pet", "mrs", "eeg", "ieeg", "meg", "beh", "micr", "nirs", "motion"}
 # Of what else lies in a label folder, such as segmentations, these may be meant as labels of discs.
 LIKE_DISCS = re.compile(r"dis[ck]|dlabel|labels|levels", re.I)

@@ -1,4 +1,4 @@
-"""Lists of subjects and scans as people write them, and what each entry means in a tree."""
+"""Lists of subjects and scans as users write them, and what each entry means in a tree."""
 
 import re
 from pathlib import Path

@@ -105,7 +105,7 @@ def _means(data, axis, bounds):
 
 
 def is_sagittal(scan):
-    """Tell whether a scan's slices were taken from the side: no other way are its voxels three times as thick."""
+    """Return whether a scan's slices were taken from the side: no other way are its voxels three times as thick."""
     sizes = np.linalg.norm(scan.affine[:3, :3], axis=0)
     return bool(sizes[_sagittal_axes(scan.affine)[0]] > sizes.max() / 3)
 

@@ -5,7 +5,7 @@ from utils.scans.names import match_names, read_names
 from utils.system.files import UserError, warn
 
 
-def people_of(tree, subjects):
+def records_of(tree, subjects):
     """Return {subject: its row of participants.tsv}, and warn about subjects that have none.
 
     Parameters
@@ -14,15 +14,15 @@ def people_of(tree, subjects):
     subjects : collection of str
     """
     table = participants(tree)
-    people, unmatched = match_participants(table, subjects)
-    lacking = sorted(set(subjects) - set(people))
+    records, unmatched = match_participants(table, subjects)
+    lacking = sorted(set(subjects) - set(records))
     if table and lacking:
         others = f", and {len(unmatched)} of its rows match no subject (such as {unmatched[0]})" if unmatched else ""
         warn(
             f"{tree / 'participants.tsv'} has no row for {len(lacking)} of {len(subjects)} subjects (such as "
             f"{lacking[0]}){others}: their source, and whether two of them are one person, are not known"
         )
-    return people
+    return records
 
 
 def excluded_by(path, scans):

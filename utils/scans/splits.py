@@ -82,14 +82,14 @@ def match_split(split_of, subjects, path):
     return matched, sorted(entry for entry, subject in meant.items() if not subject)
 
 
-def person_groups(people, subjects):
+def person_groups(records, subjects):
     """Group subjects that are one person by the column ``same_person_group`` of participants.tsv.
 
     A group may also be named after one of its subjects.
 
     Parameters
     ----------
-    people : dict
+    records : dict
         Subject to its row, as `utils.scans.bids.participants` returns it.
     subjects : iterable of str
 
@@ -105,7 +105,7 @@ def person_groups(people, subjects):
             name = above[name]
         return name
 
-    stated = {subject: people.get(subject, {}).get(SAME_PERSON, subject) for subject in subjects}
+    stated = {subject: records.get(subject, {}).get(SAME_PERSON, subject) for subject in subjects}
     meant = match_names(stated.values(), subjects)
     for subject, group in stated.items():
         above[top(subject)] = top(meant[group] or group)

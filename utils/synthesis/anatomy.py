@@ -63,7 +63,7 @@ def generate_anatomy(rng, lumbar=5, remnant=None):
         to 19 are counted down from C2, levels 20 to 26 up from the sacrum, whose disc is L5-S1 = 25 always. With 6, the
         disc T12-L1 has no level (``discs[20]`` is its place); with 4, T11-T12 is both 19 and 20.
     remnant : float, optional
-        Height of the remnant disc S1-S2 relative to a whole disc, which also sets how much S1 looks like a lumbar
+        Height of the remnant disc S1-S2 relative to a whole disc, which also sets how similar S1 is to a lumbar
         vertebra: random by default; from 0.6 to 1 it is a partial lumbarisation of S1. With ``lumbar=4`` it is a
         partial sacralisation of L5.
 

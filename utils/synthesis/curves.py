@@ -28,7 +28,9 @@ _DISC_HEIGHT = ([2, 3, 7, 9, 13, 17, 20, 22, 24, 25], [2, 5.0, 5.5, 4.3, 4.5, 5.
 _SACRAL_HEIGHT = (3.0, 1.6, 1.4, 1.2, 1.5, 1.2, 1.2, 1.2)
 _DEPTH = ([2, 3, 7, 9, 14, 19, 21, 25, 26], [13, 15.5, 17, 18, 25, 30, 34, 34, 32])
 _SACRAL_DEPTH = (24, 18, 14, 11, 9, 7, 6, 5)
-LARGE_REMNANT_SHARE = 0.25  # of the subjects whose S1-S2 looks like a disc (O'Driscoll et al. 1996, types 3 and 4)
+LARGE_REMNANT_SHARE = (
+    0.25  # of the subjects whose S1-S2 has the shape of a disc (O'Driscoll et al. 1996, types 3 and 4)
+)
 
 
 @dataclass

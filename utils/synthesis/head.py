@@ -19,7 +19,7 @@ _FOSSA = ((0, 0), (30, 36), (28.5, 34.5), (25.5, 32), (24.5, 30.5), (20.5, 27)) 
 def draw_head(rng, canvas, spine):
     """Draw the head above C1; parameters as in `utils.synthesis.pathology`."""
     angle, long, tall = np.deg2rad(rng.normal(0, 8)), rng.uniform(0.92, 1.06), rng.uniform(0.93, 1.07)
-    cos, sin = np.cos(angle), np.sin(angle)  # of a head that is bent or stretched against the neck
+    cos, sin = np.cos(angle), np.sin(angle)  # of a head that is in flexion or extension
     up = cos * -spine.tangent[1] + sin * front_of(spine.tangent[1])
     back = -front_of(-up)
     scale, top = spine.size, spine.tips[1]

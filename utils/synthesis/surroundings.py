@@ -33,7 +33,7 @@ def draw_outline(rng, canvas, spine):
     ahead[-3:], behind[-3:] = low + 0.35 * (columns[-3:] - low), low + 0.75 * (columns[-3:] - low)
     fat, belly = np.exp(rng.normal(0, 0.4)), rng.uniform(0.7, 1.25)
     fat_front = size * fat * np.array([4, 5, 6, 8, 9, 9, 14, 20, 22, 24])
-    # Thick in the nape and over the sacrum of some, whatever the rest of the body is like.
+    # Thick in the nape and over the sacrum of some, whatever the other parts of the body are like.
     nape, loin = (rng.choice([0, 1]) * rng.uniform(0, 30) for _ in range(2))
     more = nape * np.exp(-0.5 * ((levels - rng.uniform(5, 9)) / 2) ** 2)
     more += loin * np.exp(-0.5 * ((levels - 25) / 2.5) ** 2)
@@ -60,16 +60,16 @@ def draw_organs(rng, canvas, spine, skin):
     front, _, thick = skin
     tips, size = spine.tips, spine.size
     ahead = tips[1:] + [0, -1] * (0.9 * spine.depth[1:] + 6)[:, None]
-    # Chest: mediastinum in the middle, lungs beside it and, thinly, in front of the bodies.
-    chest = ahead[8:18]
-    edge = np.interp(chest[:, 0], front[:, 0], front[:, 1]) + rng.uniform(22, 32)
-    border = np.stack([chest[:, 0], edge], -1)
-    canvas.ribbon(border, chest, LUNG, (BODY_MAP, BESIDE_MAP))
-    canvas.ribbon(border, chest + [0, -8], ORGAN, (CORD_MAP, CANAL_MAP))
+    # Thorax: mediastinum in the middle, lungs beside it and, thinly, in front of the bodies.
+    thorax = ahead[8:18]
+    edge = np.interp(thorax[:, 0], front[:, 0], front[:, 1]) + rng.uniform(22, 32)
+    border = np.stack([thorax[:, 0], edge], -1)
+    canvas.ribbon(border, thorax, LUNG, (BODY_MAP, BESIDE_MAP))
+    canvas.ribbon(border, thorax + [0, -8], ORGAN, (CORD_MAP, CANAL_MAP))
     for _ in range(rng.integers(3, 8)):
-        place = chest[rng.integers(1, len(chest) - 1)] - [rng.normal(0, 6), rng.uniform(10, 45)]
+        place = thorax[rng.integers(1, len(thorax) - 1)] - [rng.normal(0, 6), rng.uniform(10, 45)]
         canvas.blob(place, rng.uniform(4, 14, 2), rng.choice([VESSEL, LUNG, FAT, ORGAN]), (0, 1), rng.uniform(0, 3))
-    heart = chest[6] - [0, rng.uniform(48, 62)]
+    heart = thorax[6] - [0, rng.uniform(48, 62)]
     canvas.blob(heart, size * np.array([38, 30]), ORGAN, (0, 1))
     canvas.blob(heart, size * np.array([26, 20]), VESSEL, (0, 1))
     # Airway: pharynx and trachea down to the level of T4, then the aorta along the bodies to L4.

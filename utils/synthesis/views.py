@@ -20,14 +20,14 @@ class View:
     """Where each pixel of the images lies in the anatomies, in mm: rotated, zoomed, shifted and bent."""
 
     def __init__(self, draw, points):
-        # Cervical and lumbar spines are scanned more often than thoracic ones, and tell the levels apart better.
+        # Cervical and lumbar spines are scanned more often than thoracic ones, and show better which level is which.
         often = torch.tensor([0.0] + [0.8] + 7 * [1.2] + 9 * [0.8] + 8 * [1.8] + [0.0], device=draw.device)
         self.level = torch.multinomial(often, draw.count, replacement=True, generator=draw.generator)
         # The spine lies in the back half of a slice as a rule.
         self.centre = points[torch.arange(draw.count), self.level].clone()
         self.centre[:, 0] += draw.uniform(-50, 50) - draw.uniform(0, 70) * (self.level == FIRST)
         self.centre[:, 1] -= draw.uniform(-50, 80)
-        # Patients lie as they can, most of all with the neck.
+        # Patients lie as they can, most of all with the cervical spine.
         bent = draw.uniform(0, 1) < torch.where(self.level <= LOWEST_WITH_HEAD + 2, 0.5, 0.2)
         angle = torch.deg2rad(torch.where(bent, draw.uniform(-30, 30), draw.normal(0, 8)))
         zoom = torch.exp(draw.uniform(-0.28, 0.28))
@@ -84,7 +84,7 @@ def slide(bank, which, source, front, behind):
 
 
 def tissues_at(bank, which, source, depth):
-    """Look up the tissue (B, H * W) at places in the anatomies, ``depth`` (B,) mm beside the middle plane."""
+    """Return the tissue (B, H * W) at places in the anatomies, ``depth`` (B,) mm beside the middle plane."""
     height, width = bank.maps.shape[2:]
     # What lies beyond the maps is as their edge, which is air.
     row, column = (

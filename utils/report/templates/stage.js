@@ -127,7 +127,7 @@ function overlay(scan, discs, layers, editing) {
   for (const disc of truth) {
     const { x, y } = toStage(disc);
     svg.append(draw("path", { class: "truth", d: `M${x - 7} ${y}h14M${x} ${y - 7}v14` }));
-    // A chain that is shifted by one level looks right until the true names stand beside it.
+    // A chain that is shifted by one level appears right until the true names stand beside it.
     if (layers.names && layers.found && disc.wrong) write(disc.name, x - 12, y, { "text-anchor": "end", class: "lost" });
   }
   for (const disc of found) {
