@@ -28,7 +28,7 @@ def build_parser():
     )  # fmt: skip
     place.add_argument(
         "--synthetic-share", type=float, default=0.5, metavar="SHARE",
-        help="of each batch, where there are scans too",
+        help="part of each batch that is synthetic, where --data gives scans too",
     )  # fmt: skip
     place.add_argument("--out", type=Path, required=True, help="folder of this run, such as output/RUN")
     place.add_argument(

@@ -135,6 +135,18 @@ def best_threshold(confidence, right, n_true):
 
     F2 counts a disc that is left out four times as much as a wrong one (van Rijsbergen 1979): a disc of low confidence
     that is shown has its flag and can be reviewed; one that is not shown has to be found anew.
+
+    Parameters
+    ----------
+    confidence : (N,) array in 0..1
+    right : (N,) array of 0 and 1
+    n_true : int
+        True discs that could have been found.
+
+    Returns
+    -------
+    float
+        Half way to the highest confidence that is left out; 0 where none is.
     """
     order = np.argsort(-np.asarray(confidence), kind="stable")
     ordered, hits = np.asarray(confidence)[order], np.cumsum(np.asarray(right)[order])

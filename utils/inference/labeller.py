@@ -80,7 +80,30 @@ class Prediction:
 
 
 class Labeller:
-    """A network with all that it takes to label the discs of a scan."""
+    """A network with all that it takes to label the discs of a scan.
+
+    Parameters
+    ----------
+    checkpoint : dict
+        As `utils.inference.checkpoint.load_checkpoint` returns it.
+    source : path-like
+        Where it was read from, for messages and outputs.
+    device : torch.device, optional
+        A GPU where there is one, by default.
+    network : torch.nn.Module, optional
+        To be used as it is, on ``device``; by default it is rebuilt from the checkpoint.
+
+    Attributes
+    ----------
+    levels, channels : tuple of int
+        Levels that are reported, and those of the network's channels, of which S1-S2 may be one.
+    resolution : float
+        Of the slabs, in mm per pixel.
+    passes : int
+        1, or 2 where a second pass is masked to the spine.
+    searching : bool
+        Whether discs are found by the search for the chain; else by the maximum of each heatmap.
+    """
 
     def __init__(self, checkpoint, source, device=None, network=None):
         self.checkpoint, self.source = checkpoint, Path(source)
@@ -157,7 +180,22 @@ class Labeller:
         return np.concatenate(values), np.concatenate(attention) if attention else None
 
     def discs(self, heatmaps, offsets, shape):
-        """Label the discs in heatmaps (S, K, h, w) of slabs with a ``shape`` (H, W); returns a `Prediction`."""
+        """Label the discs in heatmaps.
+
+        Parameters
+        ----------
+        heatmaps : (S, K, h, w) array in 0..1
+            Of S slabs, at a quarter of their resolution, by channel.
+        offsets : (S,) array
+            Left-right position of each slab in mm.
+        shape : (H, W)
+            Of the slabs.
+
+        Returns
+        -------
+        Prediction
+            Without attention and level confidence.
+        """
         found = self._labelled(heatmaps, offsets, shape)
         kept = found.confidence >= self.calibration.threshold if self.searching else np.ones(len(found.levels), bool)
         return found.kept(kept & np.isin(found.levels, self.levels))

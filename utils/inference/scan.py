@@ -78,7 +78,19 @@ def label_scan(path, labeller, max_voxels=MAX_VOXELS):
 
 
 def in_world(scan, plane, prediction):
-    """Return the discs found in the slabs of a scan as a `LabelledScan`; ``plane`` is that of the slabs' offsets."""
+    """Carry the discs found in the slabs of a scan into its world and its voxels.
+
+    Parameters
+    ----------
+    scan : utils.scans.nifti.Scan
+    plane : utils.scans.plane.Plane
+        Of the slabs, at an offset of 0.
+    prediction : utils.inference.labeller.Prediction
+
+    Returns
+    -------
+    LabelledScan
+    """
     world = plane.to_world(prediction.points, prediction.across)
     voxels = np.clip(scan.to_voxel(world), 0, np.array(scan.data.shape) - 1)
     flags = [*position_flags(scan), *([] if is_sagittal(scan) else ["not sagittal"]), *doubts_of(prediction)]

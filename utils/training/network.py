@@ -16,6 +16,19 @@ def output_of(recipe):
 def choose_network(args, source, earlier):
     """Return what `models.build_model` needs: as the weights to start from have it, else by flags and recipe.
 
+    Parameters
+    ----------
+    args : argparse.Namespace
+        Of train.py.
+    source : of `utils.training.sources`
+        For its levels and resolution.
+    earlier : dict or None
+        The checkpoint of ``--init`` or ``--resume``.
+
+    Returns
+    -------
+    dict
+
     Raises
     ------
     UserError

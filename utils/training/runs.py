@@ -89,6 +89,16 @@ def flag_of(key, value):
 def go_on(out, checkpoint, state, network, average, optimizer, scheduler):
     """Restore a run exactly as `load_last` found it in ``out``.
 
+    Parameters
+    ----------
+    out : Path
+    checkpoint : dict
+        As `load_last` returned it.
+    state : dict
+        Of the run that begins; takes over what the checkpoint holds.
+    network, average, optimizer, scheduler
+        Restored in place; ``average`` is None where weights are not averaged.
+
     Raises
     ------
     UserError
