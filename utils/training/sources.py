@@ -26,6 +26,22 @@ SYNTHETIC = "synthetic"  # what the validation set of synthetic images is called
 class Prepared:
     """Scans that prepare_spinegeneric.py made ready, of one data set or several.
 
+    Parameters
+    ----------
+    args : argparse.Namespace
+        Of train.py.
+    batch_size : int
+        Over all processes.
+    device : torch.device
+    earlier : dict, optional
+        The checkpoint to start from; where it has a channel for S1-S2, so has the training.
+    channels : list of int, optional
+        Level of each channel, where synthetic images set it.
+    steps : int, optional
+        Batches in an epoch; as many as show every scan once, by default, and the recipe's least number of slices.
+    masked : float
+        Share of the images that are masked to the spine.
+
     Attributes
     ----------
     levels : list of int
