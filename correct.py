@@ -36,7 +36,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from utils.report.corrections import read_corrections
-from utils.report.figures import prediction_picture
+from utils.report.pictures import prediction_picture
 from utils.report.predictions import claim_predictions, write_predictions
 from utils.report.report import Report
 from utils.scans.labels import label_volume

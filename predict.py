@@ -44,6 +44,7 @@ import sys
 from utils.inference.labeller import load_labeller
 from utils.inference.scan import in_world
 from utils.report.entries import Slabs
+from utils.report.pictures import prediction_picture
 from utils.report.predictions import claim_predictions, describe_derivative, write_predictions
 from utils.report.report import Report
 from utils.report.summary import print_flags, print_scan
@@ -176,9 +177,6 @@ class Labelling:
         UserError
             If its labels would replace those of others, or a file cannot be written.
         """
-        # Matplotlib takes a fifth of the start: it is loaded while the next scan is computed.
-        from utils.report.figures import prediction_picture
-
         scan, slabs, found = result
         plane, image = slabs.plane, slabs.images[found.slab]
         before, texts = job.check_free(), self.texts_of(job)

@@ -15,11 +15,11 @@ from utils.report.figures import (
     convergence,
     dark_panels,
     overlay,
-    prediction_picture,
     show_slice,
     truth_and_prediction,
 )
 from utils.report.markers import colour, spread, standing_out
+from utils.report.pictures import prediction_picture
 
 
 @pytest.mark.parametrize("seed", range(5))

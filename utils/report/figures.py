@@ -21,15 +21,13 @@ import numpy as np  # noqa: E402
 from PIL import Image  # noqa: E402
 
 from utils.discs import name  # noqa: E402
-from utils.report.markers import colour, spread, standing_out  # noqa: E402
+from utils.report.markers import BARS_MM, INK, PAPER, colour, drawable, spread, standing_out  # noqa: E402
 from utils.system.files import replace_file  # noqa: E402
 
 TRUTH = "#FFFFFF"
-INK, PAPER = "#E8E8E8", "#101214"
 OUTLINE = [effects.withStroke(linewidth=1.8, foreground=PAPER)]  # names stay readable on bright fat
 _formats = {"pdf": False}
 LETTERS = 7.5  # points, of the names of discs
-BARS_MM = (50, 20, 10)  # lengths of a scale bar, of which the first that fits is drawn
 
 
 def save(figure, path, dpi=110):
@@ -61,11 +59,6 @@ def dark_panels(rows, columns, size, title=None, broad=1.0):
     if title:
         figure.suptitle(drawable(title), color=INK, fontsize=11)
     return figure, axes
-
-
-def drawable(text):
-    """Return a text without what no font can draw: names of files may hold bytes that are no text."""
-    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def show_slice(axis, image, spacing, title=None):
@@ -162,23 +155,6 @@ def glow(axis, heatmap, shape, cmap="inferno", strength=0.75):
     axis.imshow(value, cmap=cmap, vmin=0, vmax=1, alpha=strength * value, extent=extent, interpolation="bilinear")
     axis.set_xlim(-0.5, shape[1] - 0.5)
     axis.set_ylim(shape[0] - 0.5, -0.5)
-
-
-def prediction_picture(image, prediction, spacing, path, title):
-    """Draw one slice (H, W) beside itself with its discs, their levels and confidences; NaN is a disc set by hand."""
-    broad = np.clip(image.shape[1] / image.shape[0] + 0.35, 0.8, 1.6)
-    figure, axes = dark_panels(1, 2, 4.6, title, broad)
-    show_slice(axes[0, 0], image, spacing)
-    show_slice(axes[0, 1], image, spacing)
-    overlay(
-        axes[0, 1],
-        prediction.points,
-        prediction.levels,
-        image.shape,
-        [f"{100 * c:.0f} %" if np.isfinite(c) else "by hand" for c in prediction.confidence],
-    )
-    axes[0, 0].set_xlim(axes[0, 1].get_xlim())  # both at one scale
-    save(figure, path, dpi=130)
 
 
 def truth_and_prediction(axis, case, image, spacing, rows, title):

@@ -1,9 +1,11 @@
-"""How discs are marked, in pictures and on the page: the colour of each, and rows for names that do not touch."""
+"""What all pictures share, by whatever they are drawn: colours, rows for names that do not touch, scale bars, texts."""
 
 import numpy as np
 
 from utils.discs import region
 
+INK, PAPER = "#E8E8E8", "#101214"
+BARS_MM = (50, 20, 10)  # lengths of a scale bar, of which the first that fits is drawn
 COLOURS = {"cervical": "#56B4E9", "thoracic": "#E69F00", "lumbar": "#009E73", "sacral": "#CC79A7"}
 ON_DARK = {**COLOURS, "lumbar": "#2BC79A"}  # the same, bright enough for small letters
 
@@ -11,6 +13,11 @@ ON_DARK = {**COLOURS, "lumbar": "#2BC79A"}  # the same, bright enough for small 
 def colour(level, dark=False):
     """Return the colour of a level, on white or on a dark ground: that of its region."""
     return (ON_DARK if dark else COLOURS)[region(int(level))]
+
+
+def drawable(text):
+    """Return a text without what no font can draw: names of files may hold bytes that are no text."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def spread(places, gap, within=(-np.inf, np.inf)):

@@ -6,13 +6,11 @@ quality-control page of the Spinal Cord Toolbox (De Leener et al. 2017).
 
 import contextlib
 import html
-import io
 import json
 import shutil
 from pathlib import Path
 from string import Template
 
-import matplotlib
 import numpy as np
 from PIL import Image
 
@@ -31,7 +29,8 @@ from utils.report.entries import (
 )
 from utils.report.flags import MEANINGS, flags_of
 from utils.report.markers import colour, standing_out
-from utils.system.files import replace_file, save_bytes, save_json, save_text
+from utils.report.pictures import grey, heat_map
+from utils.system.files import replace_file, save_json, save_text
 from utils.system.version import code_version
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -108,11 +107,11 @@ class Report:
         """
         stem = _stem(scan["place"])
         height, width = image.shape
+        heat = heat_map(np.sqrt(np.clip(prediction.heatmaps.max(0), 0, 1)))  # the root keeps narrow peaks visible
         entry = {
-            **scan, "key": key_of(scan), "image": self._picture(f"{stem}.jpg", _grey(image), quality=82),
+            **scan, "key": key_of(scan), "image": self._picture(f"{stem}.jpg", grey(image), quality=82),
             "width": width, "height": height, "spacing": spacing,
-            # The root keeps narrow peaks visible.
-            "heat": self._map(f"{stem}_heat.png", np.sqrt(np.clip(prediction.heatmaps.max(0), 0, 1))),
+            "heat": self._picture(f"{stem}_heat.png", heat, optimize=True),
             "attention": None, "reason": "", "n_discs": len(prediction.levels), "mean_error": None, "truth": None,
             "lowest_confidence": float(prediction.confidence.min()) if len(prediction.levels) else None,
             "level_confidence": finite(prediction.level_confidence),
@@ -127,7 +126,8 @@ class Report:
             pictures = self._slabs(stem, slabs, prediction.slab, entry["image"])
             entry |= {"plane": plane_of(slabs.plane), "slabs": pictures, "image_digest": slabs.image_digest}
         if prediction.attention is not None:
-            entry["attention"] = self._map(f"{stem}_attention.png", standing_out(prediction.attention))
+            attention = heat_map(standing_out(prediction.attention))
+            entry["attention"] = self._picture(f"{stem}_attention.png", attention, optimize=True)
         if case is None:
             entry["rows"] = [*map(row_of, prediction.levels, prediction.confidence)]
         else:
@@ -196,7 +196,7 @@ class Report:
         """Write the slabs beside the one shown, whose picture is there already; returns picture and offset of each."""
         stored = []
         for index, (image, offset) in enumerate(zip(slabs.images, slabs.offsets, strict=True)):
-            name_of = picture if index == shown else self._picture(f"{stem}_slab{index}.jpg", _grey(image), quality=70)
+            name_of = picture if index == shown else self._picture(f"{stem}_slab{index}.jpg", grey(image), quality=70)
             stored.append({"image": name_of, "offset": round(float(offset), 3), "shown": index == shown})
         return stored
 
@@ -213,15 +213,6 @@ class Report:
             width, height = picture.size
             dark = picture.convert("L").getpixel((0, 0)) < 128
         return {"caption": caption, "path": f"{FILES}/{path.name}", "width": width, "height": height, "dark": dark}
-
-    def _map(self, name, values):
-        """Write a map (h, w) in 0..1 as a picture that is the more opaque the higher it is."""
-        colours = matplotlib.colormaps["inferno"](values.astype(float), bytes=True)
-        colours[..., 3] = np.round(220 * values)
-        buffer = io.BytesIO()
-        Image.fromarray(colours).quantize(64, Image.Quantize.FASTOCTREE).save(buffer, "PNG", optimize=True)
-        save_bytes(self.folder / name, buffer.getvalue())
-        return name
 
 
 def files_of(places, figures=()):
@@ -242,10 +233,6 @@ def files_of(places, figures=()):
 def _stem(place):
     """Return the path of a scan's files without their endings: names of files are not trusted to be paths."""
     return f"{FILES}/{short_digest(place)}"
-
-
-def _grey(image):
-    return Image.fromarray(np.round(255 * np.clip(image, 0, 1)).astype(np.uint8))
 
 
 def _level(level):

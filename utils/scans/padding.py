@@ -39,7 +39,8 @@ def fill_padding(data, axis):
 
 def _faces(data, axis):
     """Return the first and the last slice of a volume along the other axes."""
-    return [np.take(data, side, other) for other in range(3) if other != axis for side in (0, -1)]
+    # Views: np.take copies a whole volume that lies in memory the other way round, as those of NIfTI files do.
+    return [np.moveaxis(data, other, 0)[side] for other in range(3) if other != axis for side in (0, -1)]
 
 
 def _corners(data):
