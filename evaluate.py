@@ -69,9 +69,9 @@ from utils.evaluation.tables import (
 from utils.evaluation.windows import label_windows
 from utils.inference.checkpoint import data_of
 from utils.inference.labeller import load_labeller
-from utils.report.evaluation import draw, file_names, write_page
+from utils.report.evaluation import Page, file_names
 from utils.report.figures import also_pdf
-from utils.scans.sample import load_split, load_summary
+from utils.scans.prepared import load_split, load_summary
 from utils.system.device import choose_device
 from utils.system.files import UserError, run, save_json, save_table, save_text, sweep
 from utils.system.manifest import Manifest
@@ -132,26 +132,30 @@ def main(argv=None):
     labeller.searching = not args.no_search
     also_pdf(args.pdf)
     samples = load_split(data, args.split)
-    groups = groups_of(data, samples, args.by)
+    known = samples.without_pixels()
+    groups = groups_of(data, known, args.by)
     sweep(out)
-    manifest, files = Manifest(out), file_names([sample.name for sample in samples], args.pdf)
+    manifest, files = Manifest(out), file_names([sample.name for sample in known], args.pdf)
     files += ["discs.csv", "table.md", "metrics.json", *(["windows.md"] if args.windows else [])]
     manifest.check(files)  # before the work
 
-    predictions, on_plane = [], []
+    manifest.clear()
+    manifest.claim(files)
+    weights, checkpoint, cases, on_plane = str(args.weights or SHIPPED.name), labeller.checkpoint, [], []
+    page = Page(out, samples, levels, f"{weights}, epoch {checkpoint['epoch']}, {checkpoint['digest'][:8]}")
     for sample in progress(samples, len(samples), "scan"):
-        predictions.append(labeller.label(sample.slabs, sample.offsets))
+        prediction = labeller.label(sample.slabs, sample.offsets)
         on_plane.append(Case.of(sample, labeller.label(sample.image[None])))
-    cases = [Case.of(sample, prediction) for sample, prediction in zip(samples, predictions, strict=True)]
-    rows = [row for case in cases for row in compare(case, levels)]
+        cases.append(Case.of(sample, prediction))
+        page.add(sample, prediction, cases[-1], compare(cases[-1], levels))
     windows = windows_table(label_windows(labeller, samples, args.windows, levels)) if args.windows else None
 
     how = args.protocol, labeller.resolution
     by_group = scores_by(cases, lambda case: groups[case.name], levels, *how)
     metrics = {
-        "weights": str(args.weights or SHIPPED.name),
-        "epoch": labeller.checkpoint["epoch"],
-        "digest": labeller.checkpoint["digest"],
+        "weights": weights,
+        "epoch": checkpoint["epoch"],
+        "digest": checkpoint["digest"],
         "data": str(data),
         "split": args.split,
         "protocol": args.protocol,
@@ -168,15 +172,13 @@ def main(argv=None):
         {**by_group, "all": metrics["overall"], "all, on the labels' plane": metrics["on_labels_plane"]}
     )
 
-    manifest.clear()
-    manifest.claim(files)
-    save_table(out / "discs.csv", disc_rows(rows))
+    save_table(out / "discs.csv", disc_rows([row for own in page.rows for row in own]))
     save_text(out / "table.md", f"{table}\n")
     save_json(out / "metrics.json", metrics)
     if windows:
         save_text(out / "windows.md", f"{windows}\n")
-    draw(out, cases, samples, predictions, rows, levels, groups, args.by)
-    write_page(out, metrics, cases, samples, predictions, rows, args.by)
+    page.draw(groups, args.by)
+    page.write(metrics, args.by)
     manifest.record()
 
     print(f"{args.split} split of {data}, levels {name(levels[0])} to {name(levels[-1])}, protocol {args.protocol}")

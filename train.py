@@ -61,13 +61,14 @@ if __name__ == "__main__":
 
 # ruff: noqa: E402
 import contextlib
+import itertools
 import signal
 import sys
 import time
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import ConcatDataset, DataLoader
 from tqdm import tqdm
 
 from utils.inference.checkpoint import FORMAT, build_network, load_checkpoint, save_checkpoint
@@ -152,7 +153,7 @@ def train(args, settings, device):
 
     earlier = load_last(args.out) if args.resume else load_checkpoint(args.init) if args.init else None
     source = source_of(args, settings["batch_size"], device, earlier)
-    levels, val_samples = source.levels, [sample for own in source.val_sets.values() for sample in own]
+    levels, val_samples = source.levels, ConcatDataset(source.val_sets.values())
     val_loader = DataLoader(TrainingSlices(val_samples, levels, source.sigma), settings["batch_size"])
 
     model = choose_network(args, source, earlier)
@@ -239,7 +240,7 @@ def train(args, settings, device):
                     print(epoch_line(state["log"][-1], args.epochs, pace), file=sys.stderr, flush=True)
     if first:
         finish(args.out, val_samples, device)
-        draw(args.out, state, val_samples[:SHOWN])
+        draw(args.out, state, list(itertools.islice(val_samples, SHOWN)))
         share, distance = state["best"]
         print(f"best on validation: {number(100 * share, 1)} % identified, {number(distance)} mm; see {args.out}")
     ranks.leave()

@@ -16,7 +16,7 @@ from utils.inference.labeller import load_labeller
 from utils.inference.shipped import SHIPPED
 from utils.report.figures import PAPER, dark_panels, overlay, save, show_slice
 from utils.report.markers import colour
-from utils.scans.sample import load_split
+from utils.scans.prepared import load_split
 from utils.system.files import run
 from utils.system.flags import new_parser
 
@@ -190,6 +190,11 @@ def draw_method(labeller, sample, found, path):
     save(figure, path, dpi=130)
 
 
+def narrowness(sample):
+    """Return the width of a sample's image over its height."""
+    return sample.image.shape[1] / sample.image.shape[0]
+
+
 def build_parser():
     """Return the parser of the command line."""
     parser = new_parser(__doc__, "python -m docs.draw --data dataset/unseen", "python -m docs.draw")
@@ -207,9 +212,9 @@ def main(argv=None):
     samples = load_split(args.data, "test")
     # One cervical and one lumbar view, so that all regions are seen.
     cervical = next((s for s in samples if s.levels.min() <= 3 and len(s.levels) < 16), samples[0])
-    with_sacrum = [s for s in samples if s.levels.max() == 25 and 7 < len(s.levels) < 16]
+    with_sacrum = (s for s in samples if s.levels.max() == 25 and 7 < len(s.levels) < 16)
     # A narrow one, which leaves room for the labels.
-    lumbar = min(with_sacrum or samples, key=lambda s: s.image.shape[1] / s.image.shape[0])
+    lumbar = min(with_sacrum, key=narrowness, default=None) or min(samples, key=narrowness)
     predictions = [labeller.label(sample.slabs, sample.offsets) for sample in (cervical, lumbar)]
     draw_example([cervical, lumbar], predictions, out / "example.png")
     draw_method(labeller, lumbar, predictions[1], out / "method.png")

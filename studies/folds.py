@@ -35,7 +35,7 @@ from studies.trainings import labelled, prepared, trained
 from utils.evaluation.cases import compare
 from utils.evaluation.scores import groups_of, score, scores_by
 from utils.evaluation.tables import disc_rows, interval_line, labelled_table
-from utils.scans.sample import load_split
+from utils.scans.prepared import load_split
 from utils.scans.selection import records_of
 from utils.scans.splits import check_together, person_groups
 from utils.system.files import UserError, run, save_json, save_table, save_text
@@ -88,7 +88,7 @@ def main(argv=None):
         save_json(split, split_of(folds, index, persons))
         data = prepared(args.data, args.out / f"data{index}", split, args.learn)
         labeller = trained(data, args.out / f"fold{index}", args.flags)
-        groups.update(groups_of(data, load_split(data, "test"), args.by))
+        groups.update(groups_of(data, load_split(data, "test").without_pixels(), args.by))
         cases += labelled(labeller, data)
     levels, how = list(args.levels), ("labelled", labeller.resolution)
     scores = scores_by(cases, lambda case: groups[case.name], levels, *how)

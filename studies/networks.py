@@ -27,7 +27,7 @@ from studies.trainings import trained
 from utils.evaluation.cases import Case
 from utils.evaluation.scores import score
 from utils.evaluation.tables import markdown
-from utils.scans.sample import load_split
+from utils.scans.prepared import load_split
 from utils.system.files import UserError, run, save_text
 from utils.system.numbers import number
 

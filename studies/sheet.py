@@ -26,8 +26,10 @@ if __name__ == "__main__":
 import numpy as np
 import torch
 from PIL import Image, ImageDraw
+from torch.utils.data import ConcatDataset
 
-from utils.scans.sample import PRESENT, load_split
+from utils.scans.prepared import load_split
+from utils.scans.sample import PRESENT
 from utils.synthesis.images import SIZE, generate_bank, generate_images
 from utils.system.files import UserError, replace_file, run
 
@@ -43,9 +45,9 @@ def region_of(levels):
 
 def real_images(samples, region, count, rng):
     """Choose images (H, W) in 0..1 of a region, each with its points and levels; fewer where there are fewer."""
-    samples = [sample for sample in samples if region_of(sample.levels) == region]
-    chosen = rng.permutation(len(samples))[:count]
-    return [(samples[index].image, samples[index].points, samples[index].levels) for index in chosen]
+    own = [index for index, sample in enumerate(samples) if region_of(sample.levels) == region]
+    chosen = [samples[own[place]] for place in rng.permutation(len(own))[:count]]
+    return [(sample.image, sample.points, sample.levels) for sample in chosen]
 
 
 def synthetic_images(bank, wanted, seed):
@@ -109,7 +111,7 @@ def main(argv=None):
     args = build_parser().parse_args(argv)
     if not args.images or not args.anatomies:
         raise UserError("--images 0 or --anatomies 0 leaves nothing to draw: give 1 or more")
-    samples = [sample for folder in args.data for sample in load_split(folder, args.split)]
+    samples = ConcatDataset([load_split(folder, args.split) for folder in args.data])
     rng = np.random.default_rng(args.seed)
     real = {region: real_images(samples, region, args.images, rng) for region in REGIONS}
     real = {region: images for region, images in real.items() if images}

@@ -9,7 +9,7 @@ import prepare_spinegeneric
 import train
 from utils.evaluation.cases import Case
 from utils.inference.labeller import load_labeller
-from utils.scans.sample import load_split
+from utils.scans.prepared import load_split
 from utils.training.runs import holds_run
 
 

@@ -16,7 +16,7 @@ import prepare_spinegeneric
 import train
 from utils.evaluation.cases import NEAR_MM
 from utils.report.flags import MEANINGS
-from utils.scans.sample import load_split
+from utils.scans.prepared import load_split
 from utils.training.network import NETWORK
 from utils.training.optimizers import build_optimizer, build_scheduler
 from utils.training.recipes import RECIPES

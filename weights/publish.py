@@ -3,9 +3,11 @@
 import hashlib
 from pathlib import Path
 
+from torch.utils.data import ConcatDataset
+
 from utils.inference.checkpoint import data_of, load_checkpoint, save_checkpoint
 from utils.inference.labeller import Labeller
-from utils.scans.sample import load_split
+from utils.scans.prepared import load_split
 from utils.synthesis.batches import validation_samples
 from utils.system.device import choose_device
 from utils.system.files import run, save_text
@@ -29,7 +31,7 @@ def main(argv=None):
     """Publish a run, as the flags say."""
     args = build_parser().parse_args(argv)
     checkpoint = load_checkpoint(args.run)
-    samples = validation_samples() + [s for folder in data_of(checkpoint) for s in load_split(folder, "val")]
+    samples = ConcatDataset([validation_samples(), *(load_split(folder, "val") for folder in data_of(checkpoint))])
     # Of the rounded weights, which are the ones that will be used.
     checkpoint["state_dict"] = {
         key: value.half() if value.is_floating_point() else value for key, value in checkpoint["state_dict"].items()

@@ -19,8 +19,9 @@ from utils.inference.labeller import Labeller
 from utils.scans.bids import participants
 from utils.scans.labels import read_discs
 from utils.scans.nifti import ScanError, read_scan
+from utils.scans.prepared import load_summary, load_table
 from utils.scans.sagittal import slabs_of
-from utils.scans.sample import load_sample, load_summary, load_table
+from utils.scans.sample import load_sample
 from utils.scans.splits import read_split_file
 from utils.system.files import UserError
 from utils.system.journal import Journal

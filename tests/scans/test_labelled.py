@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from test_prepare import DISCS, add_scan, prepare
 
-from utils.scans.sample import OUTSIDE, UNKNOWN, load_split
+from utils.scans.prepared import load_split
+from utils.scans.sample import OUTSIDE, UNKNOWN
 
 NAME = "sub-1_T2w"
 

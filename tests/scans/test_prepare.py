@@ -12,7 +12,8 @@ import prepare_spinegeneric
 from utils.evaluation.cases import Case, compare
 from utils.inference.labeller import Prediction
 from utils.scans.bids import find_scans
-from utils.scans.sample import UNKNOWN, load_split
+from utils.scans.prepared import load_split
+from utils.scans.sample import UNKNOWN
 from utils.scans.splits import draw_split
 from utils.system.files import UserError
 

@@ -20,7 +20,8 @@ from models import build_model
 from utils.evaluation.scores import groups_of
 from utils.inference.checkpoint import FORMAT, load_checkpoint, save_checkpoint
 from utils.scans.bids import find_scans, participants
-from utils.scans.sample import load_sample, load_split, load_summary
+from utils.scans.prepared import load_split, load_summary
+from utils.scans.sample import load_sample
 from utils.system.files import UserError, run, save_npz, save_text
 from utils.training.runs import save_last
 

@@ -64,7 +64,7 @@ class Case:
         )  # fmt: skip
 
 
-@dataclass
+@dataclass(slots=True)  # there are many
 class Disc:
     """One row of the table of discs: a true disc, a prediction, or both at once if their levels agree.
 

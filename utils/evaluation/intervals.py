@@ -13,6 +13,7 @@ SHARES = {
     "fp_rate": (("far", "extra", "wrong level"), ("identified", "far", "extra", "wrong level")),
 }
 RESAMPLES = 4000
+AT_ONCE = 2**20  # counts of subjects in resamples
 
 
 def subject_sums(discs, subjects):
@@ -39,13 +40,17 @@ def subject_sums(discs, subjects):
     return sums
 
 
-def _resample(subjects, seed):
-    """Return how often each subject is taken in each resample, (RESAMPLES, subjects)."""
-    return np.random.default_rng(seed).multinomial(subjects, np.full(subjects, 1 / subjects), size=RESAMPLES)
+def _resampled(sums, subjects, seed):
+    """Return {score: (RESAMPLES, 2) sums over the subjects of each resample}."""
+    rng, shares, parts = np.random.default_rng(seed), np.full(subjects, 1 / subjects), []
+    most = max(1, AT_ONCE // subjects)  # the memory of a large cohort's resamples would be that of many scans
+    for first in range(0, RESAMPLES, most):
+        times = rng.multinomial(subjects, shares, size=min(most, RESAMPLES - first))  # how often each is taken
+        parts.append({key: times @ values for key, values in sums.items()})
+    return {key: np.concatenate([part[key] for part in parts]) for key in sums}
 
 
-def _ratio(times, sums):
-    total = times @ sums
+def _ratio(total):
     with np.errstate(invalid="ignore", divide="ignore"):
         return total[..., 0] / total[..., 1]
 
@@ -73,8 +78,7 @@ def intervals(discs, seed=0):
     sums = subject_sums(discs, subjects)
     if not subjects:
         return {key: [np.nan, np.nan] for key in sums}
-    times = _resample(len(subjects), seed)
-    return {key: _limits(_ratio(times, values)) for key, values in sums.items()}
+    return {key: _limits(_ratio(total)) for key, total in _resampled(sums, len(subjects), seed).items()}
 
 
 def differences(first, second, seed=0):
@@ -95,9 +99,9 @@ def differences(first, second, seed=0):
     a, b = subject_sums(first, subjects), subject_sums(second, subjects)
     if not subjects:
         return {key: (np.nan, np.nan, np.nan, [np.nan, np.nan]) for key in a}
-    times, once = _resample(len(subjects), seed), np.ones(len(subjects))
-    result = {}
+    many_a, many_b = (_resampled(sums, len(subjects), seed) for sums in (a, b))
+    result, once = {}, np.ones(len(subjects))
     for key in a:
-        one, two = float(_ratio(once, a[key])), float(_ratio(once, b[key]))
-        result[key] = (one, two, two - one, _limits(_ratio(times, b[key]) - _ratio(times, a[key])))
+        one, two = float(_ratio(once @ a[key])), float(_ratio(once @ b[key]))
+        result[key] = (one, two, two - one, _limits(_ratio(many_b[key]) - _ratio(many_a[key])))
     return result

@@ -6,7 +6,7 @@ from utils.evaluation.metrics import id_verse, labelled_scores, level_scores, sh
 from utils.evaluation.published import published_scores
 from utils.evaluation.statistics import share
 from utils.scans.bids import participants
-from utils.scans.sample import load_table
+from utils.scans.prepared import load_table
 from utils.system.files import UserError
 
 

@@ -79,7 +79,7 @@ def label_windows(labeller, samples, counts, levels):
     Parameters
     ----------
     labeller : utils.inference.labeller.Labeller
-    samples : list of utils.scans.sample.Sample
+    samples : sequence of utils.scans.sample.Sample
     counts : list of int
         Discs in a window.
     levels : list of int
@@ -101,6 +101,8 @@ def label_windows(labeller, samples, counts, levels):
 
 
 def windows_of(samples, count, place):
-    """Return all samples that can be cut to such a window, cut."""
-    chosen = [(sample, window_levels(sample.levels, count, place)) for sample in samples]
-    return [cut(sample, levels) for sample, levels in chosen if levels is not None]
+    """Yield all samples that can be cut to such a window, cut."""
+    for sample in samples:
+        levels = window_levels(sample.levels, count, place)
+        if levels is not None:
+            yield cut(sample, levels)

@@ -32,7 +32,7 @@ def sheets_of(scans):
 
 
 def file_names(scans, pdf):
-    """Return the names of all files that `draw` and `write_page` may write.
+    """Return the names of all files that a `Page` may write.
 
     Parameters
     ----------
@@ -46,40 +46,111 @@ def file_names(scans, pdf):
     return [*figures, *vector, *files_of(scans, FIGURES)]
 
 
-def draw(out, cases, samples, predictions, rows, levels, groups, by):
-    """Draw all figures.
+class Page:
+    """The figures and the quality-control report of an evaluation.
+
+    Each scan goes into the report as soon as it was labelled, so that its heatmaps need not be kept; the figures read
+    the images of a few scans at a time again.
 
     Parameters
     ----------
     out : Path
-    cases, samples, predictions : lists
-        One per scan, in the same order.
-    rows : list of utils.evaluation.cases.Disc
+    samples : sequence of utils.scans.sample.Sample
+        In the order in which they are added.
     levels : list of int
-    groups : dict
-        Name of a scan to its group.
-    by : str
-        What the groups are.
+    weights : str
+        What the report calls them.
     """
-    error_by_level(rows, levels, out / "error_by_level.png")
-    error_by_group(rows, lambda case: groups[case.name], f"error by {by}", out / "error_by_group.png")
-    cumulative(rows, out / "error_cumulative.png")
-    reliability_diagram(rows, out / "reliability.png")
-    confusion_matrix(confusion(cases, levels), levels, out / "confusion.png")
-    shown = list(zip(cases, samples, predictions, strict=True))
-    title = "true discs (white crosses) and predicted ones (rings), with their distance"
-    for index, sheet in enumerate(sheets_of(len(shown))):
-        overlay_sheet(shown[index * SHEET : (index + 1) * SHEET], rows, out / sheet, title)
-    cost = {case.name: badness([row for row in rows if row.case is case]) for case in cases}
-    worst = sorted(shown, key=lambda item: -cost[item[0].name])[:WORST]
-    overlay_sheet(worst, rows, out / "worst_cases.png", "the worst cases, worst first")
-    panels = [
-        (s.name, s.slabs[p.slab].astype(np.float32), p.attention, s.spacing)
-        for s, p in zip(samples, predictions, strict=True)
-        if p.attention is not None
-    ]
-    if panels:
-        attention_rows(panels[:ATTENTION], out / "attention.png")
+
+    def __init__(self, out, samples, levels, weights):
+        self.out, self.samples, self.levels, self.weights = out, samples, levels, weights
+        self.report, self.cases, self.rows, self.slabs, self.panels = Report(out), [], [], [], []
+
+    def add(self, sample, prediction, case, rows):
+        """Write a scan's part of the report.
+
+        Parameters
+        ----------
+        sample : utils.scans.sample.Sample
+        prediction : utils.inference.labeller.Prediction
+        case : utils.evaluation.cases.Case
+        rows : list of utils.evaluation.cases.Disc
+        """
+        texts = {
+            "place": case.name, "name": case.name, "subject": case.subject, "contrast": case.contrast,
+            "source": case.source, "weights": self.weights,
+        }  # fmt: skip
+        image = sample.slabs[prediction.slab].astype(np.float32)
+        remarks = ["shifted chain"] if shifted_scans([case], self.levels) else []
+        self.report.add(texts, image, prediction, sample.spacing, case, rows, remarks)
+        self.cases.append(case)
+        self.rows.append(rows)
+        self.slabs.append(prediction.slab)
+        if prediction.attention is not None and len(self.panels) < ATTENTION:
+            self.panels.append((sample.name, image, prediction.attention, sample.spacing))
+
+    def draw(self, groups, by):
+        """Draw all figures.
+
+        Parameters
+        ----------
+        groups : dict
+            Name of a scan to its group.
+        by : str
+            What the groups are.
+        """
+        out, rows = self.out, [row for own in self.rows for row in own]
+        error_by_level(rows, self.levels, out / "error_by_level.png")
+        error_by_group(rows, lambda case: groups[case.name], f"error by {by}", out / "error_by_group.png")
+        cumulative(rows, out / "error_cumulative.png")
+        reliability_diagram(rows, out / "reliability.png")
+        confusion_matrix(confusion(self.cases, self.levels), self.levels, out / "confusion.png")
+        scans = range(len(self.cases))
+        title = "true discs (white crosses) and predicted ones (rings), with their distance"
+        for index, sheet in enumerate(sheets_of(len(scans))):
+            self._overlays(scans[index * SHEET : (index + 1) * SHEET], out / sheet, title)
+        worst = sorted(scans, key=lambda scan: -badness(self.rows[scan]))[:WORST]
+        self._overlays(worst, out / "worst_cases.png", "the worst cases, worst first")
+        if self.panels:
+            attention_rows(self.panels, out / "attention.png")
+
+    def _overlays(self, scans, path, title):
+        """Draw scans, by their numbers, with their true and predicted discs."""
+        columns = min(4, len(scans))
+        figure, axes = dark_panels(-(-len(scans) // columns), columns, 3.4, title, broad=1.25)
+        for axis, scan in zip(axes.flat, scans, strict=False):
+            sample, case, rows = self.samples[scan], self.cases[scan], self.rows[scan]
+            right, true = sum(row.outcome == "identified" for row in rows), sum(row.true is not None for row in rows)
+            truth_and_prediction(
+                axis,
+                case,
+                sample.slabs[self.slabs[scan]].astype(np.float32),
+                sample.spacing,
+                rows,
+                f"{case.name}: {right} of {true}",
+            )
+        save(figure, path)
+
+    def write(self, metrics, by):
+        """Write the page, with the figures.
+
+        Parameters
+        ----------
+        metrics : dict
+            As in ``metrics.json``.
+        by : str
+            What the groups are.
+        """
+        facts = [
+            ("weights", self.weights),
+            ("data", f"{metrics['split']} split of {metrics['data']}"),
+            ("levels", f"{name(self.levels[0])} to {name(self.levels[-1])}"),
+            ("protocol", metrics["protocol"]),
+            ("software", code_version()),
+        ]
+        captions = {**FIGURES, "error_by_group.png": f"error by {by}"}
+        shown = [(caption, self.out / file) for file, caption in captions.items() if (self.out / file).is_file()]
+        self.report.write("Disc labels: evaluation", facts, headline(metrics["overall"]), shown)
 
 
 def badness(rows):
@@ -87,63 +158,6 @@ def badness(rows):
     wrong = sum(row.outcome in ("missed", "far", "extra", "wrong level") for row in rows)
     errors = [row.error for row in rows if np.isfinite(row.error)]
     return wrong * 1000 + (np.mean(errors) if errors else 0)
-
-
-def overlay_sheet(shown, rows, path, title):
-    """Draw scans with their true and predicted discs."""
-    columns = min(4, len(shown))
-    figure, axes = dark_panels(-(-len(shown) // columns), columns, 3.4, title, broad=1.25)
-    for axis, (case, sample, prediction) in zip(axes.flat, shown, strict=False):
-        own = [row for row in rows if row.case is case]
-        right, true = sum(row.outcome == "identified" for row in own), sum(row.true is not None for row in own)
-        truth_and_prediction(
-            axis,
-            case,
-            sample.slabs[prediction.slab].astype(np.float32),
-            sample.spacing,
-            own,
-            f"{case.name}: {right} of {true}",
-        )
-    save(figure, path)
-
-
-def write_page(out, metrics, cases, samples, predictions, rows, by):
-    """Write the quality-control report.
-
-    Parameters
-    ----------
-    out : Path
-        With the figures.
-    metrics : dict
-        As in ``metrics.json``.
-    cases, samples, predictions : lists
-        One per scan, in the same order.
-    rows : list of utils.evaluation.cases.Disc
-    by : str
-        What the groups are.
-    """
-    report, levels = Report(out), metrics["levels"]
-    weights = f"{metrics['weights']}, epoch {metrics['epoch']}, {metrics['digest'][:8]}"
-    shifted = shifted_scans(cases, levels)
-    for case, sample, prediction in zip(cases, samples, predictions, strict=True):
-        texts = {
-            "place": case.name, "name": case.name, "subject": case.subject, "contrast": case.contrast,
-            "source": case.source, "weights": weights,
-        }  # fmt: skip
-        image = sample.slabs[prediction.slab].astype(np.float32)
-        own = [row for row in rows if row.case is case]
-        remarks = ["shifted chain"] if case.name in shifted else []
-        report.add(texts, image, prediction, sample.spacing, case, own, remarks)
-    facts = [
-        ("weights", weights),
-        ("data", f"{metrics['split']} split of {metrics['data']}"),
-        ("levels", f"{name(levels[0])} to {name(levels[-1])}"),
-        ("protocol", metrics["protocol"]),
-        ("software", code_version()),
-    ]
-    captions = {**FIGURES, "error_by_group.png": f"error by {by}"}
-    shown = [(caption, out / file) for file, caption in captions.items() if (out / file).is_file()]
-    report.write("Disc labels: evaluation", facts, headline(metrics["overall"]), shown)
 
 
 def headline(scores):

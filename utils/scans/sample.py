@@ -1,12 +1,8 @@
-"""A prepared slice with its discs, on disk and in memory, and the splits of a prepared data set."""
+"""A prepared slice with its discs, on disk and in memory."""
 
-import csv
-import hashlib
-import json
 import zipfile
 import zlib
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -15,7 +11,6 @@ from utils.scans.plane import Plane
 from utils.system.files import UserError, save_npz
 
 PRESENT, OUTSIDE, UNKNOWN = 1, 0, -1
-NEEDED = ("file", "name", "split")  # columns of samples.tsv that are read
 IN_SLAB_MM, BESIDE_MM = 5.0, 14.0  # a disc's tip is a few mm wide, and its label as much off
 MARGIN_MM = 10.0  # a likely place is trusted to lie outside once it is that far out
 
@@ -192,81 +187,3 @@ def load_sample(path):
     except (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, MemoryError, OverflowError,
             zipfile.BadZipFile, zlib.error):  # fmt: skip
         raise UserError(f"{path} is no prepared sample: run prepare_spinegeneric.py again") from None
-
-
-def load_summary(folder):
-    """Return what `summary.json` says of a prepared data set: levels, resolution, sigma, counts.
-
-    Raises
-    ------
-    UserError
-        If the folder holds no prepared data set.
-    """
-    try:
-        summary = json.loads((Path(folder) / "summary.json").read_text(encoding="utf-8"))
-        known = [isinstance(level, int) and FIRST <= level <= LAST for level in summary["levels"]]
-        if not (known and all(known) and 0 < summary["resolution"] < np.inf and 0 < summary["sigma"] < np.inf):
-            raise ValueError
-        return summary
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        raise _not_prepared(folder) from None
-
-
-def _not_prepared(folder):
-    return UserError(f"{folder} holds no prepared data: run prepare_spinegeneric.py --out {folder} first")
-
-
-def load_table(folder):
-    """Return the rows of `samples.tsv` as dicts.
-
-    Raises
-    ------
-    UserError
-        If the folder holds no prepared data set.
-    """
-    try:
-        path = Path(folder) / "samples.tsv"
-        with open(path, newline="", encoding="utf-8", errors="surrogateescape") as table:
-            rows = list(csv.DictReader(table, delimiter="\t", restval=""))
-    except (OSError, csv.Error):
-        raise _not_prepared(folder) from None
-    if any(not row.get(column) for row in rows for column in NEEDED):
-        lacking = ", ".join(NEEDED)
-        raise UserError(f"{path} is damaged (a row lacks one of {lacking}): run prepare_spinegeneric.py again")
-    return rows
-
-
-def digest_of(samples, *settings):
-    """Return a hash of samples and of what they were prepared with."""
-    sha = hashlib.sha256(repr(settings).encode())
-    for sample in samples:
-        sha.update(sample.name.encode("utf-8", "surrogateescape"))
-        for part in (sample.points, sample.levels, sample.states, sample.across, sample.image, sample.slabs):
-            sha.update(np.ascontiguousarray(part))
-    return sha.hexdigest()
-
-
-def load_split(folder, split):
-    """Return the samples of a split.
-
-    Parameters
-    ----------
-    folder : path-like
-        Written by prepare_spinegeneric.py.
-    split : str
-        ``train``, ``val`` or ``test``.
-
-    Returns
-    -------
-    list of Sample
-
-    Raises
-    ------
-    UserError
-        If the folder holds no prepared data set, or the split no sample.
-    """
-    rows = [row for row in load_table(folder) if row["split"] == split]
-    if not rows:
-        raise UserError(f"the split {split!r} of {folder} holds no sample: prepare more scans, or give another --split")
-    # Data prepared before 2026-11-26 have no groups.
-    return [replace(load_sample(Path(folder) / row["file"]), group=row.get("group", "")) for row in rows]

@@ -1,7 +1,10 @@
 """One epoch of training, the validation after it, and the calibration at the end."""
 
+import itertools
+
 import numpy as np
 import torch
+from torch.utils.data import ConcatDataset
 
 from utils.evaluation.cases import Case, compare
 from utils.evaluation.metrics import identified_and_distance
@@ -79,7 +82,7 @@ def validation_loss(network, loader, loss_of, device, amp):
     """Return the mean loss over the validation split, whose slices are cut to the training's size."""
     network.eval()
     total, count = 0.0, 0
-    for images, target, weight, _ in ranks.deal(list(loader)):
+    for images, target, weight, _ in itertools.islice(loader, ranks.rank(), None, ranks.count()):
         with autocast(device, amp):
             outputs = forward(network, images.to(device))
         total += loss_of(outputs, target.to(device), weight.to(device)).item() * len(images)
@@ -96,7 +99,7 @@ def validate(labeller, val_sets, shown):
     Parameters
     ----------
     labeller : Labeller
-    val_sets : dict of str to list of Sample
+    val_sets : dict of str to sequence of Sample
         As of `utils.training.sources`.
     shown : int
 
@@ -108,21 +111,21 @@ def validate(labeller, val_sets, shown):
     maps : list of (h, w) uint8 tensors
         Highest value of all heatmaps, of the first ``shown`` scans.
     """
-    samples = [sample for own in val_sets.values() for sample in own]
+    samples = ConcatDataset(val_sets.values())
     labeller.network.eval()
     own = []
-    for index, sample in ranks.deal(list(enumerate(samples))):
+    for index in ranks.deal(range(len(samples))):
+        sample = samples[index]
         found = labeller.label(sample.image[None])
+        truth, prediction = ((each.points * sample.spacing, each.levels) for each in (sample, found))
         heat = (255 * found.heatmaps.max(0)).astype(np.uint8) if index < shown else None
-        own.append((found.points * sample.spacing, found.levels, heat))
-    found = ranks.undeal(ranks.gather(own))
-    scores, rest = {}, list(found)
+        own.append((truth, prediction, heat))
+    truths, predictions, heats = zip(*ranks.undeal(ranks.gather(own)), strict=True)
+    scores, first = {}, 0
     for name, own in val_sets.items():
-        predicted, rest = rest[: len(own)], rest[len(own) :]
-        scores[name] = identified_and_distance(
-            [(s.points * s.spacing, s.levels) for s in own], [(points, levels) for points, levels, _ in predicted]
-        )
-    return scores, [torch.from_numpy(heat) for *_, heat in found[:shown]]
+        part = slice(first, first + len(own))
+        scores[name], first = identified_and_distance(truths[part], predictions[part]), part.stop
+    return scores, [torch.from_numpy(heat) for heat in heats[:shown]]
 
 
 def calibrate(labeller, samples, views=None, seed=0):
@@ -132,7 +135,7 @@ def calibrate(labeller, samples, views=None, seed=0):
     ----------
     labeller : Labeller
         Its own calibrations are replaced.
-    samples : list of Sample
+    samples : sequence of Sample
     views : int, optional
         Augmented views; `CALIBRATION_VIEWS` by default.
     seed : int
@@ -144,11 +147,12 @@ def calibrate(labeller, samples, views=None, seed=0):
     """
     labeller.network.eval()
     labeller.calibration, labeller.level_calibration = Calibration(), LevelCalibration()
-    shown = list(samples)
-    for view in range(CALIBRATION_VIEWS if views is None else views):
-        shown.append(transform_slabs(np.random.default_rng([seed, 3, view]), samples[view % len(samples)]))
+    augmented = (
+        transform_slabs(np.random.default_rng([seed, 3, view]), samples[view % len(samples)])
+        for view in range(CALIBRATION_VIEWS if views is None else views)
+    )
     found, chains, n_true = [], [], 0
-    for sample in shown:
+    for sample in itertools.chain(samples, augmented):
         prediction, right = labeller.label(sample.slabs, sample.offsets), []
         for row in compare(Case.of(sample, prediction), labeller.levels):
             n_true += row.true is not None

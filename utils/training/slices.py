@@ -60,7 +60,7 @@ class TrainingSlices(Dataset):
 
     Parameters
     ----------
-    samples : list of Sample
+    samples : sequence of Sample
     levels : sequence of int
         Level of each channel.
     sigma_mm : float

@@ -1,13 +1,14 @@
 """Where a training takes its images from: prepared scans, synthetic images generated on the fly, or both together."""
 
 import contextlib
+import itertools
 import os
 
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import ConcatDataset, DataLoader
 
 from utils.discs import SACRAL
-from utils.scans.sample import digest_of, load_split, load_summary
+from utils.scans.prepared import digest_of, load_split, load_summary
 from utils.synthesis.batches import CHANNELS, RESOLUTION_MM, SIGMA_MM, SyntheticBatches, validation_samples
 from utils.synthesis.images import generate_bank
 from utils.system import ranks
@@ -50,7 +51,7 @@ class Prepared:
         Size of a pixel and standard deviation of a heatmap's Gaussian, in mm.
     batch_size, steps : int
         Images in a batch, over all processes, and batches in an epoch.
-    val_sets : dict of str to list of Sample
+    val_sets : dict of str to sequence of Sample
         The validation split of each data set, by its name.
     digest : str or None
         Of the prepared data, to recognise them.
@@ -76,8 +77,8 @@ class Prepared:
         train = [load_split(folder, "train") for folder in args.data]
         val = [load_split(folder, "val") for folder in args.data]
         self.val_sets = dict(zip(_names(args.data), val, strict=True))
-        samples = [sample for own in train for sample in own]
-        every = [sample for own, other in zip(train, val, strict=True) for sample in (*own, *other)]
+        samples = ConcatDataset(train)
+        every = itertools.chain.from_iterable(itertools.chain(*pair) for pair in zip(train, val, strict=True))
         self.digest = digest_of(every, *map(len, train), self.levels, self.resolution, self.sigma)
         if channels is None and earlier and list(earlier["levels"]) == [*self.levels, SACRAL]:
             channels = earlier["levels"]
@@ -93,7 +94,7 @@ class Prepared:
         self.loader = DataLoader(
             self.items, batch_sampler=self.order, num_workers=args.workers, pin_memory=device.type == "cuda"
         )
-        self.spines = [(sample.points * sample.spacing, sample.levels) for sample in samples]
+        self.spines = [(s.points * s.spacing, s.levels) for own in train for s in own.without_pixels()]
 
     def batches(self, epoch, start):
         """Return the batches of an epoch from number ``start`` on: images, targets, weights, numbers of items."""
@@ -110,15 +111,17 @@ class Prepared:
 
 @contextlib.contextmanager
 def lost_workers_explained():
-    """Turn the end of a process of ``--workers`` into a sentence that says what to do.
+    """Turn the end of a process of ``--workers``, or an error in it, into a sentence that says what to do.
 
     Raises
     ------
     UserError
-        In place of the error of torch, which may be raised anywhere within.
+        In place of what torch raises, anywhere within.
     """
     try:
         yield
+    except UserError as error:  # of a worker: torch puts it behind the whole traceback
+        raise UserError(str(error).strip().rpartition("UserError: ")[2]) from None
     except RuntimeError as error:
         if not any(sign in str(error) for sign in LOST_WORKER):
             raise
