@@ -14,6 +14,7 @@ from nibabel.affines import apply_affine
 import make_phantom
 import prepare_spinegeneric
 import train
+from utils import discs
 from utils.evaluation.cases import NEAR_MM
 from utils.report.flags import MEANINGS
 from utils.scans.prepared import load_split
@@ -214,10 +215,12 @@ def test_the_example_of_the_readme_labels_a_scan(phantom, monkeypatch, capsys):
     labels = nibabel.load(next((folder / "tree").rglob(f"{scan.name.split('.')[0]}_label-discs_dlabel.nii.gz")))
     true = np.argwhere(labels.get_fdata())
     world = dict(zip(labels.get_fdata()[tuple(true.T)], apply_affine(labels.affine, true), strict=True))
-    assert len(shown) == len(world) and flags == "[]"
-    for (_, place, confidence), level in zip(shown, sorted(world), strict=True):
-        assert np.linalg.norm(world[level] - np.array(place.split(), float)) < NEAR_MM
-        assert 0.5 < float(confidence) <= 1
+    # The lower edge of the scan cuts a disc, whose tip lies outside: it may be found nevertheless.
+    assert len(world) <= len(shown) <= len(world) + 1 and flags == "[]"
+    found = {level: (np.array(place.split(), float), float(confidence)) for level, place, confidence in shown}
+    for level, place in world.items():
+        point, confidence = found[discs.name(int(level))]
+        assert np.linalg.norm(place - point) < NEAR_MM and 0.5 < confidence <= 1
 
 
 def test_the_example_of_the_inputs_reads_prepared_samples(phantom, monkeypatch):
