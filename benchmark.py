@@ -42,7 +42,7 @@ import tempfile
 
 import torch
 
-from speed import network, published, scans, search, until
+from speed import memory, network, published, scans, search, until
 from speed.timing import HEAD
 from utils.system.device import choose_device, has_fast_bfloat16, keep_memory
 from utils.system.files import UserError, run, save_json
@@ -76,6 +76,7 @@ def measure(args, device, folder):
     yield from network.training_rows(device, shape, args.batch_size, samples, args.repeats)
     yield network.forward_row(device, shape, args.repeats)
     yield from scans.preparation_rows(folder / "preparation", args.repeats)
+    yield from memory.rows(folder / "memory")
     yield search.heatmap_row(args.repeats)
     yield from search.search_rows(args.repeats)
     yield from scans.prediction_rows(folder / "prediction", device, args.repeats)

@@ -8,10 +8,11 @@ import pytest
 import torch
 
 import benchmark
-from speed import network, published, scans, search, until
+from speed import memory, network, published, scans, search, until
 from speed.timing import STATUS, Row, medians, most_memory
 from utils.discs import LEVELS
 from utils.inference.heatmaps import render, to_heatmap
+from utils.scans.prepared import load_split
 
 CPU = torch.device("cpu")
 SMALL = {"stacks": 2, "blocks": 1, "features": 8}
@@ -77,6 +78,16 @@ def test_trainings_are_fed_as_many_images_from_every_source(tmp_path, monkeypatc
         assert shapes == [(1, 1, 256, 256)] * 2, name
         losses = train(batches())
         assert len(losses) == 2 and np.isfinite(losses).all(), name
+
+
+def test_samples_for_the_measurement_of_memory_differ_in_name_alone(tmp_path):
+    size = memory.make_data(tmp_path, 16)
+    splits = {split: load_split(tmp_path, split) for split in ("train", "val", "test")}
+    assert [len(samples) for samples in splits.values()] == [16, 2, 16]
+    first, *rest = splits["train"]
+    assert size == (first.image.nbytes + first.slabs.nbytes) / 2**20
+    assert len({sample.name for sample in splits["train"]}) == 16
+    assert all(np.array_equal(sample.image, first.image) for sample in rest)
 
 
 def test_a_training_has_reached_an_error_once_an_epoch_has_it(tmp_path):
