@@ -83,6 +83,7 @@ class Page:
         image = sample.slabs[prediction.slab].astype(np.float32)
         remarks = ["shifted chain"] if shifted_scans([case], self.levels) else []
         self.report.add(texts, image, prediction, sample.spacing, case, rows, remarks)
+        self.report.scans.clear()  # the entry is in its file
         self.cases.append(case)
         self.rows.append(rows)
         self.slabs.append(prediction.slab)
@@ -150,7 +151,8 @@ class Page:
         ]
         captions = {**FIGURES, "error_by_group.png": f"error by {by}"}
         shown = [(caption, self.out / file) for file, caption in captions.items() if (self.out / file).is_file()]
-        self.report.write("Disc labels: evaluation", facts, headline(metrics["overall"]), shown)
+        entries = self.report.entries(case.name for case in self.cases)
+        self.report.write("Disc labels: evaluation", facts, headline(metrics["overall"]), shown, entries)
 
 
 def badness(rows):

@@ -41,6 +41,7 @@ SCRIPTS = (
     "report.js",
 )  # fmt: skip
 PARTS = ("report.css", *SCRIPTS)
+TEXT = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}  # as `utils.system.files.save_text` writes
 
 
 class Report:
@@ -166,7 +167,11 @@ class Report:
             entry |= {"lowest_confidence": None, "level_confidence": None, "margin": None}
         save_json(self.folder / f"{_stem(entry['place'])}.json", entry)
 
-    def write(self, title, facts, headline, figures=()):
+    def entries(self, places):
+        """Yield the entries of scans, by their places, from their files; `scans` need not hold them."""
+        return filter(None, (read_entry(self.folder / f"{_stem(place)}.json") for place in places))
+
+    def write(self, title, facts, headline, figures=(), scans=None):
         """Write the page.
 
         Parameters
@@ -178,19 +183,25 @@ class Report:
             The figures that matter most.
         figures : list of (caption, path of a PNG)
             They are copied beside the page.
+        scans : iterable of dict, optional
+            Entries to show; `scans` by default. They are written one by one.
         """
         shown = [self._figure(caption, Path(path)) for caption, path in figures]
         for part in PARTS:
             save_text(self.folder / FILES / part, (TEMPLATES / part).read_text(encoding="utf-8"))
         data = {
-            "facts": facts, "headline": headline, "figures": shown, "meanings": MEANINGS, "scans": self.scans,
+            "facts": facts, "headline": headline, "figures": shown, "meanings": MEANINGS, "scans": [],
             "software": code_version(), "levels": [_level(level) for level in range(FIRST, LAST + 1)],
         }  # fmt: skip
-        # Within a script element only "<" could end the data.
-        text = json.dumps(data, allow_nan=False).replace("<", "\\u003c")
         scripts = "\n".join(f'<script src="{FILES}/{script}"></script>' for script in SCRIPTS)
         page = Template((TEMPLATES / "report.html").read_text(encoding="utf-8"))
-        save_text(self.folder / "report.html", page.substitute(title=html.escape(title), data=text, scripts=scripts))
+        text = page.substitute(title=html.escape(title), data=_json(data), scripts=scripts)
+        before, after = text.split('"scans": []', 1)
+        with replace_file(self.folder / "report.html") as temporary, open(temporary, "w", **TEXT) as file:
+            file.write(f'{before}"scans": [')
+            for index, scan in enumerate(self.scans if scans is None else scans):
+                file.write(f"{', ' if index else ''}{_json(scan)}")
+            file.write(f"]{after}")
 
     def _slabs(self, stem, slabs, shown, picture):
         """Write the slabs beside the one shown, whose picture is there already; returns picture and offset of each."""
@@ -228,6 +239,11 @@ def files_of(places, figures=()):
     endings = (".json", ".jpg", "_heat.png", "_attention.png")
     own = [f"{_stem(place)}{ending}" for place in places for ending in endings]
     return ["report.html", *(f"{FILES}/{name}" for name in (*PARTS, *figures)), *own]
+
+
+def _json(value):
+    """Return JSON for a script element, which only "<" could end."""
+    return json.dumps(value, allow_nan=False).replace("<", "\\u003c")
 
 
 def _stem(place):
