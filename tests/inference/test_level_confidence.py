@@ -74,3 +74,17 @@ def test_no_disc_is_more_confident_than_its_chain():
     assert capped.level_confidence == pytest.approx(1 / (1 + np.exp(3)))
     assert np.array_equal(capped.levels, free.levels) and 0 <= capped.agreement <= 1
     assert np.array_equal(capped.confidence, np.minimum(free.confidence, capped.level_confidence))
+
+
+def test_where_two_numberings_fit_no_level_is_more_likely_right_than_wrong(monkeypatch):
+    rng = np.random.default_rng([5, 1])
+    anatomy = generate_anatomy(rng)
+    top = anatomy.points[18, 0]
+    volume = generate_volume(rng, anatomy, "T2w", (top, top + 260), (4.0, 1.0, 1.0))
+    slabs, offsets, _ = slabs_of(Scan(SHIPPED, volume.data, volume.affine))
+    labeller = load_labeller(SHIPPED, torch.device("cpu"))
+    labeller.level_calibration = LevelCalibration(np.array([3.0, 0.0, 0.0]))
+    monkeypatch.setattr("utils.inference.labeller.other_numbering", lambda evidence, levels: -1)
+    assert labeller.label(slabs, offsets).level_confidence == 0.5
+    monkeypatch.setattr("utils.inference.labeller.other_numbering", lambda evidence, levels: 0)
+    assert labeller.label(slabs, offsets).level_confidence == pytest.approx(1 / (1 + np.exp(-3)))

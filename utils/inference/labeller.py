@@ -152,6 +152,8 @@ class Labeller:
         if self.level_calibration and self.searching and len(prediction.levels):
             prediction.agreement = self._agreement(slabs[prediction.slab], prediction)
             chance = self.level_calibration.confidence(prediction.margin, prediction.agreement)
+            if prediction.numbering:  # of two numberings that fit alike, one is right
+                chance = min(chance, 0.5)
             prediction.level_confidence = chance
             prediction.confidence = np.minimum(prediction.confidence, chance)
         return prediction
