@@ -159,6 +159,7 @@ def test_a_network_turned_into_a_view_gives_the_same_labels(view, file, first, t
         rng = np.random.default_rng([78, seed])
         volume = generate_volume(rng, generate_anatomy(rng), contrast, view_mm, (1.0, 1.0, 1.0))
         slabs, offsets, _ = slabs_of(Scan(path, volume.data, volume.affine))
+        slabs = slabs[:, :256, :256]
         square = np.zeros((len(slabs), 256, 256), np.float32)
         square[:, : slabs.shape[1], : slabs.shape[2]] = slabs
         square[:, -1, -1] = 1.0  # which the scaling from minimum to maximum leaves as it is

@@ -116,6 +116,9 @@ def whole(script, home, out):
     return seconds, job.listed.read_text().splitlines()
 
 
+TIMES = ("seconds", "validation_seconds", "images_per_s")  # of an epoch, which no two trainings share
+
+
 def end_state(script, out):
     """Return what a script leaves: {file: digest}; checkpoints without their times, sidecars as they are."""
     assert not list(out.rglob(".part-*"))
@@ -124,7 +127,7 @@ def end_state(script, out):
         key = str(path.relative_to(out))
         if path.suffix == ".pt":
             content = load_checkpoint(path)
-            log = [{k: v for k, v in line.items() if k not in ("seconds", "images_per_s")} for line in content["log"]]
+            log = [{k: v for k, v in line.items() if k not in TIMES} for line in content["log"]]
             args = {k: v for k, v in content["args"].items() if k not in ("resume", "out")}
             found[key] = digest_of({**content, "log": log, "args": args})
         elif key.endswith("_dlabel.json"):  # its path to the scan depends on the folder
