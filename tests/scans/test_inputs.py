@@ -185,9 +185,9 @@ def claims(shape, offset=352):
 
 def test_a_bomb_is_never_inflated(label, tmp_path):
     """A thousandth of 400 MB: behind a small scan it is not read, before the voxels it is refused."""
-    nothing = gzip.compress(bytes(10**8)) * 4
-    (tmp_path / "behind.nii.gz").write_bytes(gzip.compress(image_of().to_bytes()) + nothing)
-    (tmp_path / "before.nii.gz").write_bytes(gzip.compress(claims((20, 40, 50), 4e8)) + nothing)
+    nothing = gzip.compress(bytes(10**8), mtime=0) * 4
+    (tmp_path / "behind.nii.gz").write_bytes(gzip.compress(image_of().to_bytes(), mtime=0) + nothing)
+    (tmp_path / "before.nii.gz").write_bytes(gzip.compress(claims((20, 40, 50), 4e8), mtime=0) + nothing)
     began, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     status, said, out = label("behind.nii.gz", "before.nii.gz")
     assert status == 1 and "before.nii.gz: its header claims" in said
@@ -210,14 +210,18 @@ LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\
         ("a.nii.gz", b"no gzip", "not a NIfTI"),
         ("a.nii.gz", claims((20, 40, 50)), "not compressed, though its name ends in .gz: rename it to a.nii"),
         ("A.NII.GZ", claims((20, 40, 50)), "rename it to A.NII"),
-        ("a.nii", gzip.compress(claims((20, 40, 50))), "compressed by gzip, which its name does not say: rename it"),
-        ("a.img", gzip.compress(claims((20, 40, 50))), "rename it to a.nii.gz"),
+        (
+            "a.nii",
+            gzip.compress(claims((20, 40, 50)), mtime=0),
+            "compressed by gzip, which its name does not say: rename it",
+        ),
+        ("a.img", gzip.compress(claims((20, 40, 50)), mtime=0), "rename it to a.nii.gz"),
         ("a.nii.gz", LFS, "git lfs pull"),
         ("a.nii", LFS, "git lfs pull"),
         ("a.nii.gz", b"/annex/objects/MD5E-s1--2.nii.gz", "git annex get a.nii.gz"),
         ("a.hdr", claims((20, 40, 50))[:344] + b"ni1\0", "a.img, the other half of it, is missing"),
-        ("a.nii.gz", gzip.compress(claims((30000, 30000, 30000)) + bytes(10**6)), "--max-voxels"),
-        ("a.nii.gz", gzip.compress(claims((20, 40, 50)) + bytes(10)), "damaged or cut short"),
+        ("a.nii.gz", gzip.compress(claims((30000, 30000, 30000)) + bytes(10**6), mtime=0), "--max-voxels"),
+        ("a.nii.gz", gzip.compress(claims((20, 40, 50)) + bytes(10), mtime=0), "damaged or cut short"),
     ],
 )
 def test_files_that_are_no_scans_are_refused(name, content, reason, label, tmp_path):
