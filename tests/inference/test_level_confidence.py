@@ -59,12 +59,19 @@ def test_chains_that_views_label_otherwise_get_a_lower_confidence():
     assert fitted.confidence(5.0, 0.0) < 0.65 < 0.85 < fitted.confidence(5.0, 1.0)
 
 
-def test_no_disc_is_more_confident_than_its_chain():
+@pytest.fixture(scope="module")
+def lumbar():
+    """Return the slabs and offsets of a synthetic scan from T10-T11 down."""
     rng = np.random.default_rng([5, 1])
     anatomy = generate_anatomy(rng)
     top = anatomy.points[18, 0]
     volume = generate_volume(rng, anatomy, "T2w", (top, top + 260), (4.0, 1.0, 1.0))
     slabs, offsets, _ = slabs_of(Scan(SHIPPED, volume.data, volume.affine))
+    return slabs, offsets
+
+
+def test_no_disc_is_more_confident_than_its_chain(lumbar):
+    slabs, offsets = lumbar
     labeller = load_labeller(SHIPPED, torch.device("cpu"))
     labeller.level_calibration = None
     free = labeller.label(slabs, offsets)
@@ -76,12 +83,8 @@ def test_no_disc_is_more_confident_than_its_chain():
     assert np.array_equal(capped.confidence, np.minimum(free.confidence, capped.level_confidence))
 
 
-def test_where_two_numberings_fit_no_level_is_more_likely_right_than_wrong(monkeypatch):
-    rng = np.random.default_rng([5, 1])
-    anatomy = generate_anatomy(rng)
-    top = anatomy.points[18, 0]
-    volume = generate_volume(rng, anatomy, "T2w", (top, top + 260), (4.0, 1.0, 1.0))
-    slabs, offsets, _ = slabs_of(Scan(SHIPPED, volume.data, volume.affine))
+def test_where_two_numberings_fit_no_level_is_more_likely_right_than_wrong(lumbar, monkeypatch):
+    slabs, offsets = lumbar
     labeller = load_labeller(SHIPPED, torch.device("cpu"))
     labeller.level_calibration = LevelCalibration(np.array([3.0, 0.0, 0.0]))
     monkeypatch.setattr("utils.inference.labeller.other_numbering", lambda evidence, levels: -1)

@@ -181,6 +181,9 @@ def load_split(folder, split):
     """
     rows = [row for row in load_table(folder) if row["split"] == split]
     if not rows:
-        raise UserError(f"the split {split!r} of {folder} holds no sample: prepare more scans, or give another --split")
+        raise UserError(
+            f"the split {split!r} of {folder} holds no sample: give it a share by --split or --split-file of "
+            "prepare_spinegeneric.py, or evaluate another split"
+        )
     # Data prepared before 2026-11-26 have no groups.
     return Samples([(Path(folder) / row["file"], row.get("group", "")) for row in rows])
