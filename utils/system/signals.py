@@ -1,6 +1,8 @@
 """Signals that ask a long run to stop: it continues to where it can save, and ends."""
 
+import atexit
 import contextlib
+import multiprocessing.util  # which waits for processes at the end; what is registered after it comes before it
 import signal
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -45,8 +47,16 @@ def blocked():
     Schedulers and Ctrl-C signal the whole process group. Helpers that ended first would leave the process that
     saves without its data.
     """
+    atexit.unregister(_end_children)  # once is enough
+    atexit.register(_end_children)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _end_children():
+    """Kill the processes that are left at the end: they hold back the signal by which Python would end them."""
+    for child in multiprocessing.active_children():
+        child.kill()
