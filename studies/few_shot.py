@@ -72,7 +72,7 @@ def main(argv=None):
         for start, (flags, levels) in starts.items():
             out = args.out / f"{start.split()[0]}{size}"
             data = prepared(args.data, out.with_name(f"{out.name}_data"), file, levels)
-            labeller = trained(data, out, [*flags, *args.flags])
+            labeller = trained([data], out, [*flags, *args.flags])
             cases = labelled(labeller, data)
             label = label_of(size, start)
             scores[label] = score(cases, list(args.levels), "labelled", labeller.resolution)

@@ -87,7 +87,7 @@ def main(argv=None):
         split = args.out / f"split{index}.json"
         save_json(split, split_of(folds, index, persons))
         data = prepared(args.data, args.out / f"data{index}", split, args.learn)
-        labeller = trained(data, args.out / f"fold{index}", args.flags)
+        labeller = trained([data], args.out / f"fold{index}", args.flags)
         groups.update(groups_of(data, load_split(data, "test").without_pixels(), args.by))
         cases += labelled(labeller, data)
     levels, how = list(args.levels), ("labelled", labeller.resolution)

@@ -1,4 +1,7 @@
-"""Networks side by side: equal small trainings of each with several seeds, with and without the search."""
+"""Networks and recipes side by side: equal trainings of each with several seeds, scored with and without the search.
+
+All have about as many parameters (0.4 to 0.5 million), and see as many images.
+"""
 
 from pathlib import Path
 
@@ -8,10 +11,12 @@ from utils.system.flags import new_parser
 
 def build_parser():
     """Return the parser of the command line."""
-    example = "python -m studies.networks --data dataset/NAME --out output/networks -- --epochs 25 --features 32"
+    example = "python -m studies.networks --data dataset/A dataset/B --out output/networks -- --synthetic --epochs 6"
     parser = new_parser(__doc__, example, "python -m studies.networks")
     data = parser.add_argument_group("input")
-    data.add_argument("--data", type=Path, required=True, help="a prepared data set")
+    data.add_argument("--data", type=Path, nargs="+", metavar="FOLDER", required=True, help="prepared data to train on")
+    data.add_argument("--test", type=Path, nargs="+", metavar="FOLDER",
+                      help="prepared data whose test splits are scored (default: those of --data)")  # fmt: skip
     data.add_argument("--seeds", type=int, default=3, help="trainings of each network")
     add_training_flags(parser)
     return parser
@@ -31,35 +36,38 @@ from utils.scans.prepared import load_split
 from utils.system.files import UserError, run, save_text
 from utils.system.numbers import number
 
+# Each with the width that gives it 0.4 to 0.5 million parameters.
+TWO_STACKS = ["--model", "hourglass_attention", "--stacks", "2", "--features", "64"]
 NETWORKS = {
-    "hourglass with attention, 2 stacks": ["--model", "hourglass_attention", "--stacks", "2"],
-    "hourglass, 2 stacks": ["--model", "hourglass", "--stacks", "2"],
-    "hourglass with attention, 1 stack": ["--model", "hourglass_attention", "--stacks", "1"],
-    "U-Net": ["--model", "unet"],
-    "BCDU-Net": ["--model", "bcdunet"],
+    "hourglass with attention, 2 stacks": TWO_STACKS,
+    "hourglass, 2 stacks": ["--model", "hourglass", "--stacks", "2", "--features", "64"],
+    "hourglass with attention, 1 stack": ["--model", "hourglass_attention", "--stacks", "1", "--features", "88"],
+    "U-Net": ["--model", "unet", "--features", "32"],
+    "BCDU-Net": ["--model", "bcdunet", "--features", "16"],
+    "hourglass with attention, 2 stacks, published recipe": [*TWO_STACKS, "--recipe", "published"],
 }
 SCORES = ("identified % (SD over seeds)", "FP %", "DTT mean, mm")
+HEAD = ["", "parameters", "seeds", *SCORES, *(f"{title}, no search" for title in SCORES)]
 
 
 def main(argv=None):
-    """Train and compare, as the flags say."""
+    """Train and compare, as the flags say; the table is written anew after each training."""
     args = build_parser().parse_args(argv)
     if args.seeds < 1:
         raise UserError(f"--seeds {args.seeds}: give 1 or more")
-    rows = []
-    for label, shape in NETWORKS.items():
-        scores = {True: [], False: []}  # with and without the search
-        for seed in range(args.seeds):
+    tests = args.test or args.data
+    scores, sizes = {}, {}  # by test set, network, and whether it searches: one for each seed
+    for seed in range(args.seeds):  # outside, so that an interrupted comparison has some of every network
+        for label, flags in NETWORKS.items():
             out = args.out / f"{label.replace(' ', '_').replace(',', '')}_{seed}"
-            labeller = trained(args.data, out, [*shape, "--seed", str(seed), *args.flags])
-            for searching, cases in cases_of(labeller, args.data).items():
-                scores[searching].append(score(cases, list(labeller.levels), "labelled", labeller.resolution))
-        size = sum(parameter.numel() for parameter in labeller.network.parameters()) / 1e6
-        n = f"{scores[True][0]['n_true']} discs x {args.seeds}"
-        rows.append([label, f"{size:.2f} M", n, *cells(scores[True]), *cells(scores[False])])
-        head = ["", "parameters", "N", *SCORES, *(f"{title}, no search" for title in SCORES)]
-        save_text(args.out / "table.md", f"{markdown(head, rows)}\n")
-    print(markdown(head, rows))
+            labeller = trained(args.data, out, [*flags, "--seed", str(seed), *args.flags])
+            sizes[label] = sum(parameter.numel() for parameter in labeller.network.parameters()) / 1e6
+            for test in tests:
+                for searching, cases in cases_of(labeller, test).items():
+                    own = score(cases, list(labeller.levels), "labelled", labeller.resolution)
+                    scores.setdefault((test, label, searching), []).append(own)
+            save_text(args.out / "table.md", tables_of(tests, scores, sizes))
+    print(tables_of(tests, scores, sizes), end="")
 
 
 def cases_of(labeller, data):
@@ -71,6 +79,27 @@ def cases_of(labeller, data):
             prediction = labeller.discs(heatmaps, sample.offsets, sample.image.shape)
             cases[labeller.searching].append(Case.of(sample, prediction))
     return cases
+
+
+def tables_of(tests, scores, sizes):
+    """Return one table for each test set, under its name and number of discs.
+
+    Parameters
+    ----------
+    tests : list of Path
+    scores : dict
+        (test set, network, whether it searches) to the scores of each seed.
+    sizes : dict
+        Network to its millions of parameters.
+    """
+    text = ""
+    for test in tests:
+        rows = []
+        for label, size in sizes.items():
+            own, plain = scores[test, label, True], scores[test, label, False]
+            rows.append([label, f"{size:.2f} M", len(own), *cells(own), *cells(plain)])
+        text += f"{test.name}, {own[0]['n_true']} discs\n\n{markdown(HEAD, rows)}\n\n"
+    return text
 
 
 def cells(scores):

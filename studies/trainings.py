@@ -22,11 +22,25 @@ def prepared(tree, out, split_file, levels=None):
 
 
 def trained(data, out, flags):
-    """Train a run, resume one that was interrupted, or leave one that is done; returns its labeller."""
+    """Train a run, resume one that was interrupted, or leave one that is done.
+
+    Parameters
+    ----------
+    data : list of Path
+        Prepared data.
+    out : Path
+        Folder of the run.
+    flags : list of str
+        For train.py.
+
+    Returns
+    -------
+    utils.inference.labeller.Labeller
+    """
     if holds_run(out):
         flags = [*without_init(flags), "--resume"]
     if not (out / "convergence.gif").exists():
-        status = train.main(["--data", str(data), "--out", str(out), *flags])
+        status = train.main(["--data", *map(str, data), "--out", str(out), *flags])
         if status:  # it was stopped: the next call resumes it
             sys.exit(status)
     return load_labeller(out)

@@ -196,9 +196,10 @@ def phantom(tmp_path_factory):
     return folder, next((folder / "tree").glob("sub-*/anat/*_T2w.nii.gz"))
 
 
-def example(text):
-    """Return the Python example of a text."""
-    (code,) = re.findall(r"^```python\n(.*?)^```", text.read_text(encoding="utf-8"), re.M | re.S)
+def example(text, word=""):
+    """Return the Python example of a text that holds a word."""
+    codes = re.findall(r"^```python\n(.*?)^```", text.read_text(encoding="utf-8"), re.M | re.S)
+    (code,) = (code for code in codes if word in code)
     return code
 
 
@@ -228,11 +229,24 @@ def test_the_example_of_the_inputs_reads_prepared_samples(phantom, monkeypatch):
     monkeypatch.chdir(folder)
     prepare_spinegeneric.main(["--data", "tree", "--out", "dataset/NAME", "--split", "1", "0", "0"])
     names = {}
-    exec(example(ROOT / "docs" / "inputs.md"), names)
+    exec(example(ROOT / "docs" / "inputs.md", "class Discs"), names)
     assert len(names["Discs"]("dataset/NAME", "train")) == 2 and not len(names["Discs"]("dataset/NAME", "test"))
     sample = load_split("dataset/NAME", "train")[0]
     assert np.array_equal(names["points"], sample.points[:, ::-1]) and np.array_equal(names["levels"], sample.levels)
     assert names["image"].shape == (1, *sample.image.shape) and np.allclose(names["image"][0], sample.image)
+
+
+def test_monai_reads_prepared_samples(phantom, monkeypatch):
+    data = pytest.importorskip("monai.data", reason="MONAI is not installed")
+    transforms = pytest.importorskip("monai.transforms")
+    folder, _ = phantom
+    monkeypatch.chdir(folder)
+    prepare_spinegeneric.main(["--data", "tree", "--out", "dataset/monai", "--split", "1", "0", "0"])
+    (file, *_) = sorted((folder / "dataset" / "monai" / "samples").iterdir())
+    for key in ("image", "points"):
+        read = transforms.LoadImage(reader=data.NumpyReader(npz_keys=[key]))(file)
+        with np.load(file) as sample:
+            np.testing.assert_array_equal(np.asarray(read), sample[key])
 
 
 def prose():

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 
 import nibabel
@@ -54,6 +55,27 @@ def test_labels_of_a_tree_are_a_bids_derivative(out, tree, tmp_path):
     content = files_of(out)
     assert predict.main(["--data", str(tree), "--weights", "spots", "--out", str(out)]) == 0
     assert files_of(out) == content
+
+
+def test_pybids_tells_the_labels_of_both_contrasts_apart(tree):
+    bids = pytest.importorskip("bids", reason="pybids is not installed")
+    assert predict.main(["--data", str(tree), "--weights", "spots", "--out", str(tree)]) == 0
+    derivative = tree / "derivatives" / "disc-labels"
+    layout = bids.BIDSLayout(tree, validate=False)
+    layout.add_derivatives(derivative, config=["bids", "derivatives", str(derivative / "pybids.json")])
+    for contrast in ("T1w", "T2w"):
+        (label,) = layout.get(contrast=contrast, suffix="dlabel", extension=".nii.gz")
+        assert label.filename == f"sub-1_{contrast}_label-discs_dlabel.nii.gz"
+        assert label.get_metadata()["Sources"] == [f"bids:raw:sub-1/anat/sub-1_{contrast}.nii.gz"]
+
+
+@pytest.mark.parametrize("name", ["sub-1_T2w", "sub-1_ses-a_acq-sag_T1w", "sub-1_run-2_MTw"])
+def test_the_contrast_of_a_label_is_an_entity_for_pybids(name, tree):
+    assert predict.main(["--data", str(tree), "--weights", "spots", "--out", str(tree)]) == 0
+    (entity,) = json.loads((tree / "derivatives" / "disc-labels" / "pybids.json").read_text())["entities"]
+    for ending in (".nii.gz", ".json"):
+        path = f"derivatives/disc-labels/sub-1/anat/{name}_label-discs_dlabel{ending}"
+        assert re.search(entity["pattern"], path)[1] == name.split("_")[-1]
 
 
 @pytest.mark.parametrize("file", ["dataset_description.json", ".bidsignore", "scans.tsv", "discs.json"])

@@ -5,6 +5,8 @@ import json
 import numpy as np
 import pytest
 
+import train
+from models import build_model
 from studies import few_shot, folds, lateral, networks, non_spine
 from studies.trainings import without_init
 from utils.inference.labeller import Prediction
@@ -63,6 +65,24 @@ def test_spread_over_seeds_by_hand():
     assert networks.cells(scores) == ["60.0 (14.14)", "25.0", "2.00"]  # 10 percent points over the root of 1/2
     nothing = {"identified": float("nan"), "fp_rate": float("nan"), "dtt_mean": float("nan")}
     assert networks.cells([nothing]) == ["-", "-", "-"]
+
+
+def test_a_table_of_networks_for_each_test_set(tmp_path):
+    one = {"identified": 0.5, "fp_rate": 0.0, "dtt_mean": 1.0, "n_true": 20}
+    scores = {("A", "U-Net", True): [one], ("A", "U-Net", False): [{**one, "identified": 0.25}]}
+    scores = {(tmp_path / test, *rest): values for (test, *rest), values in scores.items()}
+    scores.update({(tmp_path / "B", *key[1:]): values for key, values in list(scores.items())})
+    text = networks.tables_of([tmp_path / "A", tmp_path / "B"], scores, {"U-Net": 0.484})
+    assert text.count("| U-Net | 0.48 M | 1 | 50.0 | 0.0 | 1.00 | 25.0 | 0.0 | 1.00 |") == 2
+    assert text.startswith("A, 20 discs\n") and "\nB, 20 discs\n" in text
+
+
+def test_the_networks_compared_are_of_one_size():
+    for flags in networks.NETWORKS.values():
+        args = train.build_parser().parse_args(["--out", "out", *flags])
+        shape = {key: value for key in ("stacks", "features") if (value := getattr(args, key))}
+        network = build_model(args.model, 25, **shape)
+        assert 0.39e6 < sum(parameter.numel() for parameter in network.parameters()) < 0.5e6
 
 
 def test_the_subjects_of_the_lateral_study_are_curved():

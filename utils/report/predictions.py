@@ -44,7 +44,12 @@ BIDSIGNORE = """*_dlabel.nii.gz
 /report.html
 /report_files
 /manifest.json
+/pybids.json
 """
+# Names of spine-generic write the contrast without a key. pybids needs it as an entity: without it, labels of T1w and
+# T2w are alike to it, and one gets the sidecar of the other.
+CONTRAST = {"name": "contrast", "pattern": "_([A-Za-z0-9]+)_label-discs_dlabel\\."}
+PYBIDS = {"name": TOOL, "entities": [CONTRAST]}
 
 
 def is_derivative(folder):
@@ -53,7 +58,7 @@ def is_derivative(folder):
 
 
 def describe_derivative(folder, tree, made_by):
-    """Write ``dataset_description.json`` and ``.bidsignore`` of a derivative of a tree."""
+    """Write ``dataset_description.json``, ``.bidsignore`` and ``pybids.json`` of a derivative of a tree."""
     facts = {
         "Name": "Intervertebral disc labels", "BIDSVersion": "1.10.0", "DatasetType": "derivative",
         "GeneratedBy": made_by,
@@ -61,6 +66,7 @@ def describe_derivative(folder, tree, made_by):
     }  # fmt: skip
     save_json(folder / "dataset_description.json", facts)
     save_text(folder / ".bidsignore", BIDSIGNORE)
+    save_json(folder / "pybids.json", PYBIDS)
 
 
 def claim_predictions(folder):
@@ -76,7 +82,7 @@ def claim_predictions(folder):
     names = {"report.html", *(f"{FILES}/{part}" for part in PARTS)}
     if is_derivative(folder):
         names |= {f"{table}{ending}" for table in TABLES for ending in (".tsv", ".json")}
-        names |= {"dataset_description.json", ".bidsignore"}
+        names |= {"dataset_description.json", ".bidsignore", "pybids.json"}
     else:
         names |= {f"{table}.csv" for table in TABLES}
     manifest = Manifest(folder)
