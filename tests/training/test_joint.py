@@ -1,5 +1,6 @@
 """Joint training: shares of the data sets, what a batch holds, and a stopped training that is resumed exactly."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,7 +18,7 @@ from utils.synthesis.batches import CHANNELS
 from utils.system.files import UserError, save_json, save_table
 from utils.training.engine import mean_score
 from utils.training.slices import Order
-from utils.training.sources import Joint
+from utils.training.sources import Joint, check_unseen
 
 
 def test_data_sets_share_an_epoch_by_the_square_roots_of_their_sizes():
@@ -50,6 +51,7 @@ def prepared(folder, levels, count):
     for index in range(count):
         sample, name = lumbar(top=40.0 + 5 * index), f"sub-{folder.name}{index}_T2w"
         sample.name, sample.subject = name, name[:-4]
+        sample.slabs = np.full_like(sample.slabs, 0.1 * index)  # the first, which is validated on, is like no other
         channels = [list(levels).index(level) for level in sample.levels]
         heatmaps = render(sample.points, channels, len(levels), (240, 120), 4.0, 1.0)
         save_sample(folder / "samples" / f"{name}.npz", sample, heatmaps)
@@ -103,6 +105,18 @@ def test_data_sets_of_the_same_name_are_kept_apart(quick, tmp_path):
     flags = ["--synthetic", "2", "--out", str(tmp_path / "run"), "--device", "cpu"]
     with pytest.raises(UserError, match="give each folder once"):
         train.main(["--data", str(folders[0]), str(folders[0]), *flags])
+
+
+def test_a_scan_that_another_data_set_trains_on_is_no_validation_scan():
+    first, second, third = (lumbar(top=top) for top in (40.0, 45.0, 50.0))
+    for sample, name in ((first, "sub-1_T2w"), (second, "sub-2_T2w"), (third, "sub-3_T2w")):
+        sample.name, sample.slabs = name, np.full((2, 8, 8), sample.points[0, 0] / 100, np.float16)
+    check_unseen({"a": [first], "b": [second]}, {"a": [third], "b": []})
+    twin = replace(first, name="sub-other_T2w", points=first.points + 1)
+    reason = "^sub-other_T2w of the validation split of b is sub-1_T2w of the training split of a"
+    with pytest.raises(UserError, match=reason):
+        check_unseen({"a": [first], "b": [second]}, {"a": [third], "b": [twin]})
+    check_unseen({"a": [], "b": [second]}, {"a": [third], "b": [twin]})
 
 
 def test_a_stopped_joint_training_is_resumed_exactly(quick, tmp_path):

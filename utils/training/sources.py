@@ -1,9 +1,11 @@
 """Where a training takes its images from: prepared scans, synthetic images generated on the fly, or both together."""
 
 import contextlib
+import hashlib
 import itertools
 import os
 
+import numpy as np
 import torch
 from torch.utils.data import ConcatDataset, DataLoader
 
@@ -76,7 +78,10 @@ class Prepared:
         self.levels, self.resolution, self.sigma = settings[0]
         train = [load_split(folder, "train") for folder in args.data]
         val = [load_split(folder, "val") for folder in args.data]
-        self.val_sets = dict(zip(_names(args.data), val, strict=True))
+        names = _names(args.data)
+        self.val_sets = dict(zip(names, val, strict=True))
+        if len(names) > 1:
+            check_unseen(dict(zip(names, train, strict=True)), self.val_sets)
         samples = ConcatDataset(train)
         every = itertools.chain.from_iterable(itertools.chain(*pair) for pair in zip(train, val, strict=True))
         self.digest = digest_of(every, *map(len, train), self.levels, self.resolution, self.sigma)
@@ -142,6 +147,33 @@ def _names(folders):
     names = [folder.resolve().name for folder in folders]
     distinct = len({*names, SYNTHETIC}) > len(names)
     return names if distinct else [str(folder.resolve()) for folder in folders]
+
+
+def check_unseen(train_sets, val_sets):
+    """Refuse scans that are trained on in one data set and validated on in another.
+
+    Parameters
+    ----------
+    train_sets, val_sets : dict of str to sequence of Sample
+        By data set. Scans are compared by their slabs, which are the same whatever their names and labels are.
+
+    Raises
+    ------
+    UserError
+        For the first of them.
+    """
+    trained = {_pixels(sample): (name, sample.name) for name, samples in train_sets.items() for sample in samples}
+    for name, samples in val_sets.items():
+        for sample in samples:
+            if twin := trained.get(_pixels(sample)):
+                raise UserError(
+                    f"{sample.name} of the validation split of {name} is {twin[1]} of the training split of {twin[0]}: "
+                    "prepare both with one --split-file, or --exclude it from one of them"
+                )
+
+
+def _pixels(sample):
+    return hashlib.sha256(np.ascontiguousarray(sample.slabs)).digest()
 
 
 class BatchesFrom:
