@@ -1,23 +1,26 @@
 """Processes that train together: their batch statistics, and the shares of a list."""
 
+import pytest
 import torch
 
 from models import build_model
 from utils.system import ranks
 
 
-def test_shared_batch_statistics_are_those_of_torch():
-    torch.manual_seed(0)
+@pytest.mark.parametrize("seed", range(4))
+def test_shared_batch_statistics_are_those_of_torch(seed):
+    torch.manual_seed(seed)
     own, torchs = (build_model("hourglass_attention", 4, 1, 1, 8, 1) for _ in range(2))
     torchs.load_state_dict(own.state_dict())
     ranks.share_statistics(own)
-    images = torch.randn(2, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+    images = torch.randn(2, 1, 64, 64, generator=torch.Generator().manual_seed(seed))
     answers = [network(images)[-1] for network in (own, torchs)]
     torch.testing.assert_close(*answers, rtol=1e-4, atol=1e-4)
     for answer in answers:
         answer.square().sum().backward()
-    for (name, mine), theirs in zip(own.named_parameters(), torchs.parameters(), strict=True):
-        torch.testing.assert_close(mine.grad, theirs.grad, rtol=1e-3, atol=1e-3, msg=name)
+    # Together: a bias that a normalisation follows has no gradient but rounding errors.
+    mine, theirs = (torch.cat([p.grad.flatten() for p in network.parameters()]) for network in (own, torchs))
+    assert (mine - theirs).norm() < 0.01 * theirs.norm()
     for mine, theirs in zip(own.buffers(), torchs.buffers(), strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
 

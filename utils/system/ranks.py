@@ -1,5 +1,6 @@
 """Processes that train or predict together, started by torchrun; usually there is only one."""
 
+import inspect
 import os
 from datetime import timedelta
 
@@ -11,6 +12,9 @@ from torch.nn.parallel import DistributedDataParallel
 from utils.system.device import choose_device
 
 PATIENCE = timedelta(days=7)
+# Statistics of the batches are the same in all processes: nothing to send. The flag has another name since torch 2.14.
+_FLAGS = inspect.signature(DistributedDataParallel).parameters
+UNSYNCED = {"forward_sync_buffers" if "forward_sync_buffers" in _FLAGS else "broadcast_buffers": False}
 
 
 def join(name=None):
@@ -86,8 +90,8 @@ def share(network, device):
         return network
     if device.type == "cuda":
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
-        return DistributedDataParallel(network, [device], broadcast_buffers=False)
-    return DistributedDataParallel(share_statistics(network), broadcast_buffers=False)
+        return DistributedDataParallel(network, [device], **UNSYNCED)
+    return DistributedDataParallel(share_statistics(network), **UNSYNCED)
 
 
 def share_statistics(network):
