@@ -1,5 +1,6 @@
 """The comparisons: their splits, flags, tables and mistakes; the trainings themselves are those of train.py."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -7,9 +8,10 @@ import pytest
 
 import train
 from models import build_model
-from studies import few_shot, folds, lateral, networks, non_spine
+from studies import few_shot, folds, lateral, networks, non_spine, transitional
 from studies.trainings import without_init
 from utils.inference.labeller import Prediction
+from utils.synthesis.anatomy import generate_anatomy
 from utils.system.files import UserError
 
 
@@ -97,6 +99,20 @@ def predicted(confidence):
     return Prediction(**{**fields, "levels": np.arange(count) + 21, "confidence": values})
 
 
+def test_a_row_of_transitional_spines_by_hand():
+    flagged = dataclasses.replace(predicted([0.9] * 4), margin=9.0, numbering=1, level_confidence=0.5, vertebrae=None)
+    sure, unsure = (dataclasses.replace(flagged, numbering=0, level_confidence=chance) for chance in (0.9, 0.7))
+    row = transitional.row_of("spines", "lumbar", [(flagged, False), (sure, True), (sure, False), (unsure, False)])
+    assert row == ["spines", "lumbar", 4, "25.0 (1/4)", "25.0 (1/4)", "25.0 (1/4)"]
+
+
+def test_views_of_transitional_spines_show_the_sacrum_and_what_is_above():
+    anatomy = generate_anatomy(np.random.default_rng(0), 6)
+    (top, bottom), (high, low) = (transitional.view_of(view, anatomy) for view in transitional.VIEWS)
+    rows = anatomy.points[:, 0]
+    assert bottom == low > rows[25] and high < rows[2] < top < rows[22]
+
+
 def test_a_row_of_non_spine_images_by_hand():
     row = non_spine.row_of("noise", [predicted([]), predicted([0.95, 0.5, 0.9, 0.1])])
     assert row == ["noise", 2, "50.0 (1/2)", "2.0", "50.0 (2/4)", "0.95"]
@@ -119,3 +135,5 @@ def test_mistakes_are_explained(study, flags, reason, tmp_path, monkeypatch):
         study.main(["--data", "tree", *flags])
     with pytest.raises(UserError, match="--subjects 0: give 1 or more"):
         lateral.main(["--weights", "w.pt", "--subjects", "0"])
+    with pytest.raises(UserError, match="--subjects 0: give 1 or more"):
+        transitional.main(["--subjects", "0"])

@@ -139,9 +139,9 @@ def test_a_collapsed_disc_l5_s1_is_a_line(monkeypatch):
         assert np.linalg.norm(spine.tips[26] - spine.tips[25]) < 1.12 * 29 * spine.size * (1 - 0.3 * 10 / 29)
 
 
-@pytest.mark.parametrize(("lumbar", "lowest"), [(4, 24), (5, 25), (6, 26)])
-def test_the_lowest_mobile_disc_is_l5_s1_however_many_lumbar_vertebrae_there_are(lumbar, lowest):
-    anatomy = generate_anatomy(np.random.default_rng(1), lumbar=lumbar, remnant=0.2)
+@pytest.mark.parametrize(("lumbar", "lowest", "remnant"), [(4, 24, 0.2), (5, 25, 0.2), (6, 26, 0.2), (5, 25, 1.0)])
+def test_the_lowest_mobile_disc_is_l5_s1_however_many_lumbar_vertebrae_there_are(lumbar, lowest, remnant):
+    anatomy = generate_anatomy(np.random.default_rng(1), lumbar=lumbar, remnant=remnant)
     assert anatomy.points.shape == (27, 2) and anatomy.discs.shape == (lowest + 1, 2)
     np.testing.assert_array_equal(anatomy.points[25], anatomy.discs[-1])
     np.testing.assert_array_equal(anatomy.points[24], anatomy.discs[-2])

@@ -15,7 +15,7 @@ from utils.inference.level_confidence import LevelCalibration, agreement, views
 from utils.inference.prior import prior_of
 from utils.inference.second_pass import mask_to_spine
 from utils.inference.skeleton import doubt_of, search, shift_margin, strongest
-from utils.inference.transitional import other_numbering, vertebrae
+from utils.inference.transitional import other_levels, other_numbering, vertebrae
 from utils.inference.view import VIEWS
 from utils.system.device import autocast, choose_device
 
@@ -152,7 +152,7 @@ class Labeller:
         if self.level_calibration and self.searching and len(prediction.levels):
             prediction.agreement = self._agreement(slabs[prediction.slab], prediction)
             chance = self.level_calibration.confidence(prediction.margin, prediction.agreement)
-            if prediction.numbering:  # of two numberings that fit alike, one is right
+            if other_levels(prediction.levels, prediction.numbering, prediction.vertebrae):  # one of two is right
                 chance = min(chance, 0.5)
             prediction.level_confidence = chance
             prediction.confidence = np.minimum(prediction.confidence, chance)
@@ -232,7 +232,7 @@ class Labeller:
             int(by_slab.sum(0).argmax()) if len(points) else len(offsets) // 2,
         )  # fmt: skip
         prediction.numbering = other_numbering(by_level, levels)
-        prediction.vertebrae = vertebrae(points * self.resolution, levels, self.prior)
+        prediction.vertebrae = vertebrae(points * self.resolution, levels, self.prior, extent)
         return prediction
 
 

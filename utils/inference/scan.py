@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from utils.discs import FIRST, LAST, name
+from utils.discs import name
 from utils.inference.flags import doubts_of
+from utils.inference.transitional import other_levels
 from utils.scans.limits import MAX_VOXELS
 from utils.scans.nifti import position_flags, read_scan
 from utils.scans.sagittal import is_sagittal, slabs_of
@@ -30,7 +31,8 @@ class LabelledScan:
     level_confidence : float in 0..1
         Chance that the levels of the whole chain are right; NaN where it is not known.
     other_numbering : dict
-        Name of a level to its name in another numbering that fits nearly as well; empty where there is none.
+        Name of a level to its name in another numbering, where that fits nearly as well or the number of vertebrae is
+        not 24; else empty.
     vertebrae : int or None
         Number of vertebrae above the sacrum, 24 as a rule; None where C2-C3 or L5-S1 is not in view.
     margin : float
@@ -94,9 +96,8 @@ def in_world(scan, plane, prediction):
     world = plane.to_world(prediction.points, prediction.across)
     voxels = np.clip(scan.to_voxel(world), 0, np.array(scan.data.shape) - 1)
     flags = [*position_flags(scan), *([] if is_sagittal(scan) else ["not sagittal"]), *doubts_of(prediction)]
-    shift = prediction.numbering
-    known = [level for level in prediction.levels if shift and FIRST <= level + shift <= LAST]
-    other = {name(level): name(level + shift) for level in known}
+    levels = other_levels(prediction.levels, prediction.numbering, prediction.vertebrae)
+    other = {name(level): name(other) for level, other in levels.items()}
     return LabelledScan(
         prediction.levels, [name(level) for level in prediction.levels], world, voxels, prediction.confidence,
         prediction.level_confidence, other, prediction.vertebrae, prediction.margin, flags,
