@@ -13,9 +13,9 @@ from utils.scans.sample import OUTSIDE, PRESENT, UNKNOWN
 from utils.synthesis import images as synthetic
 from utils.synthesis import scanner
 from utils.synthesis.anatomy import Anatomy, generate_anatomy
+from utils.synthesis.batch_random import BatchRandom
 from utils.synthesis.batches import CHANNELS, SyntheticBatches, render_batch, validation_samples
 from utils.synthesis.canvas import CSF, PIXEL_MM, TISSUES
-from utils.synthesis.dice import Dice
 from utils.synthesis.images import SIZE, Bank, generate_images
 from utils.synthesis.views import draw_window, shown_in_second_pass, slide, states_of
 
@@ -113,7 +113,7 @@ def test_where_fluid_outshines_all_the_rest_is_as_it_was(monkeypatch):
     for share in (0.0, 1.0):
         monkeypatch.setattr(scanner, "BRIGHT_FLUID_SHARE", share)
         monkeypatch.setattr(scanner, "KNOWN_CONTRAST", 1.0)
-        signals.append(scanner.draw_signals(Dice(torch.Generator().manual_seed(1), "cpu", 64)))
+        signals.append(scanner.draw_signals(BatchRandom(torch.Generator().manual_seed(1), "cpu", 64)))
     ratio = (signals[1] / signals[0]).numpy()
     assert ratio[:, CSF].min() >= 1 and 2 < ratio[:, CSF].max() < np.exp(1.2)
     assert (np.delete(ratio, CSF, axis=1) == 1).all()
@@ -152,7 +152,7 @@ def test_targets_are_those_of_prepared_slices():
 def test_a_view_may_begin_below_the_skull_and_its_discs_above_are_outside():
     points = torch.zeros(400, 27, 2)
     points[:, :, 0], points[:, :, 1] = 20.0 * torch.arange(27), 128.0  # the joint above C1 in row 20
-    window = draw_window(Dice(torch.Generator().manual_seed(0), "cpu", 400), points)[:, 0, :, 128]
+    window = draw_window(BatchRandom(torch.Generator().manual_seed(0), "cpu", 400), points)[:, 0, :, 128]
     first = window.argmax(1)
     begins = (first > 0) & (first <= 70)
     # From 30 mm above C1 to 50 mm below it, in three of ten; what is cropped or rotated comes on top of them.

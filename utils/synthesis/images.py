@@ -9,8 +9,8 @@ import torch
 
 from utils.scans.sample import OUTSIDE
 from utils.synthesis.anatomy import generate_anatomy
+from utils.synthesis.batch_random import SIZE, BatchRandom
 from utils.synthesis.canvas import AIR, PIXEL_MM
-from utils.synthesis.dice import SIZE, Dice
 from utils.synthesis.scanner import add_faults, draw_noise, draw_signals, normalise_images
 from utils.synthesis.views import (
     LOWEST_WITH_HEAD,
@@ -117,7 +117,7 @@ def generate_images(bank, count, generator):
     states : (count, 27) int8 tensor
         PRESENT, OUTSIDE or UNKNOWN, by level.
     """
-    draw = Dice(generator, bank.maps.device, count)
+    draw = BatchRandom(generator, bank.maps.device, count)
     which = torch.randint(len(bank), (count,), generator=generator, device=draw.device)
     view = View(draw, bank.points[which])
     # Through the spine at the middle of the view as a rule, beside it sometimes.

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from utils.synthesis.batch_random import SIZE
 from utils.synthesis.canvas import CSF
-from utils.synthesis.dice import SIZE
 from utils.synthesis.volumes import CONTRASTS
 
 BRIGHT_FLUID_SHARE = 0.25  # of those where all is dark beside the fluid, as by heavy weighting by T2

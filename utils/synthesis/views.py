@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from utils.discs import FIRST, LEVELS, SACRAL
 from utils.inference.second_pass import BACK_MM, BEYOND_MM, FRONT_MM
 from utils.scans.sample import BESIDE_MM, IN_SLAB_MM, PRESENT
+from utils.synthesis.batch_random import SIZE
 from utils.synthesis.canvas import PIXEL_MM
-from utils.synthesis.dice import SIZE
 
 LOWEST_WITH_HEAD = 6  # level in the middle of a view that may show the head
 

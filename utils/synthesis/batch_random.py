@@ -6,7 +6,7 @@ import torch.nn.functional as F
 SIZE = 256  # pixels of 1 mm along either side of an image
 
 
-class Dice:
+class BatchRandom:
     """Random numbers for a batch, one per image unless said otherwise."""
 
     def __init__(self, generator, device, count):
