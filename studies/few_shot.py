@@ -1,7 +1,7 @@
-"""Few-shot training: what a few labelled scans bring, from the shipped weights and from scratch.
+"""Few-shot training: what a few labelled scans bring, from scratch and by joint training from `synthetic.pt`.
 
-Trains on the first subjects of a split, in a fixed random order, and prints the scores of each number of
-subjects and the differences between both starts.
+Those weights have seen no scan. Trains on the first subjects of a split, in a fixed random order, and prints the scores
+of each number of subjects and the differences between both starts.
 """
 
 from pathlib import Path
@@ -43,18 +43,20 @@ from utils.evaluation.tables import comparison_table, labelled_table
 from utils.inference.labeller import load_labeller
 from utils.system.files import run, save_json, save_text
 
+SYNTHETIC = SHIPPED.with_name("synthetic.pt")
+
 
 def starts_of(levels):
     """Return {start: (its flags of train.py, levels to train on)}.
 
-    Both networks have the same shape. From scratch is trained longer, at the default rate, and only on the
-    levels that are scored: the heatmaps of levels that no scan shows would be left to chance.
+    Both networks have the same shape, and see about as many images. From scratch is trained at the default rate, and only
+    on the levels that are scored: the heatmaps of levels that no scan shows would be left to chance.
     """
-    shape = load_labeller(SHIPPED).checkpoint["model"]
+    shape = load_labeller(SYNTHETIC).checkpoint["model"]
     same = [flag for key in ("stacks", "features") for flag in (f"--{key}", str(shape[key]))]
     return {
         "scratch": ([*same, "--epochs", "30"], levels),
-        "shipped weights": (["--init", "--epochs", "10", "--lr", "1e-4"], LEVELS),
+        SYNTHETIC.name: (["--init", str(SYNTHETIC), "--synthetic", "300", "--epochs", "2", "--lr", "3e-4"], LEVELS),
     }
 
 

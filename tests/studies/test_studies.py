@@ -56,10 +56,10 @@ def test_a_run_that_is_resumed_takes_no_weights_to_start_from(flags, expected):
     assert without_init(flags) == expected
 
 
-def test_from_scratch_the_network_has_the_shape_of_the_shipped_one():
-    scratch, shipped = few_shot.starts_of((21, 22)).values()
+def test_from_scratch_the_network_has_the_shape_of_the_weights_to_start_from():
+    scratch, joint = few_shot.starts_of((21, 22)).values()
     assert scratch[0][:4:2] == ["--stacks", "--features"] and scratch[1] == (21, 22)
-    assert shipped[0][0] == "--init" and len(shipped[1]) == 24
+    assert joint[0][0] == "--init" and "--synthetic" in joint[0] and len(joint[1]) == 24
 
 
 def test_spread_over_seeds_by_hand():
