@@ -49,8 +49,8 @@ SYNTHETIC = SHIPPED.with_name("synthetic.pt")
 def starts_of(levels):
     """Return {start: (its flags of train.py, levels to train on)}.
 
-    Both networks have the same shape, and see about as many images. From scratch is trained at the default rate, and only
-    on the levels that are scored: the heatmaps of levels that no scan shows would be left to chance.
+    Both networks have the same shape, and see about as many images. From scratch is trained at the default rate, and
+    only on the levels that are scored: the heatmaps of levels that no scan shows would be left to chance.
     """
     shape = load_labeller(SYNTHETIC).checkpoint["model"]
     same = [flag for key in ("stacks", "features") for flag in (f"--{key}", str(shape[key]))]
