@@ -42,7 +42,7 @@ import tempfile
 
 import torch
 
-from speed import memory, network, published, scans, search, until
+from speed import beside, memory, network, published, scans, search, until
 from speed.timing import HEAD
 from utils.system.device import choose_device, has_fast_bfloat16, keep_memory
 from utils.system.files import UserError, run, save_json
@@ -74,6 +74,8 @@ def measure(args, device, folder):
     shape = {**SHAPE, "features": args.features}
     samples = scans.samples_of(scans.make_tree(folder / "samples", 2), folder / "slices")
     yield from network.training_rows(device, shape, args.batch_size, samples, args.repeats)
+    if device.type == "cpu":
+        yield beside.row(args.batch_size)
     yield network.forward_row(device, shape, args.repeats)
     yield from scans.preparation_rows(folder / "preparation", args.repeats)
     yield from memory.rows(folder / "memory")

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import benchmark
-from speed import memory, network, published, scans, search, until
+from speed import beside, memory, network, published, scans, search, until
 from speed.timing import STATUS, Row, medians, most_memory
 from utils.discs import LEVELS
 from utils.inference.heatmaps import render, to_heatmap
@@ -43,6 +43,10 @@ def test_times_are_medians_after_a_warm_up(monkeypatch):
     monkeypatch.setattr("speed.timing.time.perf_counter", lambda: next(clock))
     assert medians([lambda: calls.append("a"), lambda: calls.append("b")], 3) == [3000.0, 4000.0]
     assert calls == ["a", "b"] * 4  # they take turns
+
+
+def test_each_of_two_trainings_at_once_has_a_rate():
+    assert len(found := beside.rates(2, 1, seconds=0.5, start=0, features=8)) == 2 and all(rate > 0 for rate in found)
 
 
 def test_a_row_shows_the_ratio_and_leaves_out_what_was_not_compared():
