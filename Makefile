@@ -38,7 +38,7 @@ demo: install
 
 test: install
 	$(ENV)/bin/ruff check .
-	$(RUN) -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile
 
 # The shipped weights. Without DATA: from scratch, on synthetic images alone (about two and a half hours on two cores;
 # EPOCHS=28 takes an hour). With DATA, folders of prepared scans: joint training from there, with synthetic images and

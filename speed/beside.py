@@ -1,4 +1,8 @@
-"""The rate of a training beside another process on the same cores, as of one that a notebook runs."""
+"""The rate of a training beside another one on the same cores.
+
+``python -m speed.beside`` prints the rate of one alone and of two at once, with the settings of threads that the
+environment has.
+"""
 
 import os
 import subprocess
@@ -8,10 +12,11 @@ import time
 import torch
 
 from speed.timing import ROOT, Row
+from utils.system.flags import new_parser
 
-SECONDS = 10  # of measuring
-START = 20  # after which all processes have loaded what they need
-FEATURES = 64
+SECONDS = 8  # of measuring
+START = 12  # after which all processes have loaded what they need
+FEATURES = 96
 TRAIN = """
 import sys, time
 import utils  # as every script does, before torch
@@ -36,6 +41,13 @@ print(count / (time.time() - began))
 """
 
 
+def build_parser():
+    """Return the parser of the command line."""
+    parser = new_parser(__doc__, "OMP_NUM_THREADS=1 python -m speed.beside", "python -m speed.beside")
+    parser.add_argument("--batch-size", type=int, default=8, help="images of a step")
+    return parser
+
+
 def rates(count, batch_size, seconds=SECONDS, start=START, features=FEATURES):
     """Return the rates in images/s of ``count`` trainings at the same time."""
     arguments = [str(value) for value in (features, batch_size, time.time() + start, seconds)]
@@ -51,3 +63,9 @@ def row(batch_size):
     """Measure two trainings at the same time, beside one alone, in time per image of all."""
     alone, both = (1000 / sum(rates(count, batch_size)) for count in (1, 2))
     return Row("train, one image of two trainings at once", both, "of one alone", alone, "as near to 1 as can be")
+
+
+if __name__ == "__main__":
+    batch_size = build_parser().parse_args().batch_size
+    for count in (1, 2):
+        print(f"{count}: {', '.join(f'{rate:.1f}' for rate in rates(count, batch_size))} images/s")

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import benchmark
-from speed import beside, memory, network, published, scans, search, until
+from speed import beside, formats, memory, network, published, scans, search, until
 from speed.timing import STATUS, Row, medians, most_memory
 from utils.discs import LEVELS
 from utils.inference.heatmaps import render, to_heatmap
@@ -47,6 +47,13 @@ def test_times_are_medians_after_a_warm_up(monkeypatch):
 
 def test_each_of_two_trainings_at_once_has_a_rate():
     assert len(found := beside.rates(2, 1, seconds=0.5, start=0, features=8)) == 2 and all(rate > 0 for rate in found)
+
+
+def test_both_number_formats_are_timed():
+    threads = torch.get_num_threads()
+    found = formats.cpu_times(1, features=8)
+    torch.set_num_threads(threads)
+    assert list(found) == ["bfloat16", "float32"] and min(found.values()) > 0
 
 
 def test_a_row_shows_the_ratio_and_leaves_out_what_was_not_compared():
