@@ -16,7 +16,7 @@ from utils.synthesis.anatomy import Anatomy, generate_anatomy
 from utils.synthesis.batch_random import BatchRandom
 from utils.synthesis.batches import CHANNELS, SyntheticBatches, render_batch, validation_samples
 from utils.synthesis.canvas import CSF, PIXEL_MM, TISSUES
-from utils.synthesis.images import SIZE, Bank, generate_images
+from utils.synthesis.images import SIZE, Bank, generate_bank, generate_images
 from utils.synthesis.views import draw_window, shown_in_second_pass, slide, states_of
 
 
@@ -161,3 +161,9 @@ def test_a_view_may_begin_below_the_skull_and_its_discs_above_are_outside():
     states = states_of(Bank([dots()], 1), which, points, shown, torch.zeros(400))
     cut = first > 41
     assert cut.sum() > 20 and (states[cut, 2] == OUTSIDE).all()
+
+
+def test_processes_share_the_anatomies_of_a_bank():
+    whole, *shares = (generate_bank(3, 5, own=own) for own in (slice(None), slice(0, None, 2), slice(1, None, 2)))
+    assert [len(bank) for bank in (whole, *shares)] == [3, 2, 1]
+    assert torch.equal(whole.maps[[0, 2]], shares[0].maps) and torch.equal(whole.points[1:2], shares[1].points)

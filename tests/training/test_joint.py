@@ -15,10 +15,11 @@ from utils.inference.checkpoint import data_of
 from utils.inference.heatmaps import render
 from utils.scans.sample import save_sample
 from utils.synthesis.batches import CHANNELS
+from utils.system import ranks
 from utils.system.files import UserError, save_json, save_table
 from utils.training.engine import mean_score
 from utils.training.slices import Order
-from utils.training.sources import Joint, check_unseen
+from utils.training.sources import Joint, Synthetic, check_unseen
 
 
 def test_data_sets_share_an_epoch_by_the_square_roots_of_their_sizes():
@@ -105,6 +106,20 @@ def test_data_sets_of_the_same_name_are_kept_apart(quick, tmp_path):
     flags = ["--synthetic", "2", "--out", str(tmp_path / "run"), "--device", "cpu"]
     with pytest.raises(UserError, match="give each folder once"):
         train.main(["--data", str(folders[0]), str(folders[0]), *flags])
+
+
+def test_every_process_needs_a_synthetic_subject(monkeypatch, quick):
+    monkeypatch.setattr(ranks, "count", lambda: 3)
+    monkeypatch.setattr(ranks, "rank", lambda: 2)
+    args = SimpleNamespace(synthetic=2, seed=0)
+    with pytest.raises(UserError, match="--synthetic 2: give one subject or more for each of 3 processes"):
+        Synthetic(args, 6, torch.device("cpu"))
+    args.synthetic = 5  # of which this process has the last one of 0, 3 and 1, 4 and 2
+    gathered = []
+    monkeypatch.setattr(ranks, "gather", lambda own: gathered.append(own) or [own * 2, own * 2, own])
+    source = Synthetic(args, 6, torch.device("cpu"))
+    assert len(source.made.bank) == len(gathered[0]) == 1 and len(source.spines) == 5
+    assert source.made.batch_size == 2
 
 
 def test_a_scan_that_another_data_set_trains_on_is_no_validation_scan():

@@ -75,7 +75,7 @@ def _draw(seed):
     return generate_anatomy(np.random.default_rng(seed))
 
 
-def generate_bank(count, seed, device="cpu", jobs=1):
+def generate_bank(count, seed, device="cpu", jobs=1, own=slice(None)):
     """Generate anatomies, 4.8 MB each, in ``jobs`` processes.
 
     Parameters
@@ -85,17 +85,19 @@ def generate_bank(count, seed, device="cpu", jobs=1):
         Anatomies of different seeds differ.
     device : torch.device or str
     jobs : int
+    own : slice
+        Of the ``count`` anatomies, those to generate.
 
     Returns
     -------
     Bank
     """
     # None of them is one of make_phantom.py's subjects, whose seeds are two numbers.
-    seeds = [[seed, index, 1] for index in range(count)]
+    seeds = [[seed, index, 1] for index in range(count)[own]]
     if jobs == 1:
-        return Bank(map(_draw, seeds), count, device)
+        return Bank(map(_draw, seeds), len(seeds), device)
     with processes(jobs) as pool:
-        return Bank(pool.map(_draw, seeds, chunksize=16), count, device)
+        return Bank(pool.map(_draw, seeds, chunksize=16), len(seeds), device)
 
 
 def generate_images(bank, count, generator):

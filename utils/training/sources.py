@@ -193,17 +193,24 @@ class BatchesFrom:
 
 
 class Synthetic:
-    """Synthetic images, generated for this training; attributes as in `Prepared`."""
+    """Synthetic images, generated for this training; attributes as in `Prepared`.
+
+    Each process generates its share of the subjects, and makes its share of every batch of them.
+    """
 
     passes = 2
 
     def __init__(self, args, batch_size, device, steps=None):
         self.levels, self.resolution, self.sigma, self.digest = CHANNELS, RESOLUTION_MM, SIGMA_MM, None
-        bank = generate_bank(args.synthetic, args.seed, device, jobs=os.cpu_count())
+        count, own = ranks.count(), slice(ranks.rank(), None, ranks.count())
+        if args.synthetic < count:
+            raise UserError(f"--synthetic {args.synthetic}: give one subject or more for each of {count} processes")
+        bank = generate_bank(args.synthetic, args.seed, device, max(1, os.cpu_count() // count), own)
         self.batch_size, self.steps = batch_size, steps or SYNTHETIC_EPOCH // batch_size
-        self.made = SyntheticBatches(bank, batch_size // ranks.count(), args.seed + ranks.rank())
+        self.made = SyntheticBatches(bank, batch_size // count, args.seed + ranks.rank())
         self.val_sets = {SYNTHETIC: validation_samples()}
-        self.spines = [(points[CHANNELS], CHANNELS) for points in bank.points.cpu().numpy()]
+        every = ranks.undeal(ranks.gather(list(bank.points.cpu().numpy())))
+        self.spines = [(points[CHANNELS], CHANNELS) for points in every]
 
     def batches(self, epoch, start):
         """As of `Prepared`; every process generates images of its own."""
