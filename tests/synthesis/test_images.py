@@ -166,4 +166,4 @@ def test_a_view_may_begin_below_the_skull_and_its_discs_above_are_outside():
 def test_processes_share_the_anatomies_of_a_bank():
     whole, *shares = (generate_bank(3, 5, own=own) for own in (slice(None), slice(0, None, 2), slice(1, None, 2)))
     assert [len(bank) for bank in (whole, *shares)] == [3, 2, 1]
-    assert torch.equal(whole.maps[[0, 2]], shares[0].maps) and torch.equal(whole.points[1:2], shares[1].points)
+    assert torch.equal(whole.maps[[0, 2]], shares[0].maps) and torch.equal(whole.maps[1:2], shares[1].maps)
