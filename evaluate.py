@@ -48,22 +48,24 @@ def build_parser():
     return parser
 
 
-if __name__ == "__main__":
-    build_parser().parse_args()  # --help and misspelt flags are answered before the slow imports below
+if __name__ == "__main__":  # --help, misspelt flags and --compare are answered before the slow imports below
+    if given := build_parser().parse_args().compare:
+        from utils.evaluation.comparison import compare_runs
+        from utils.system.files import run
+
+        run(lambda: compare_runs(*given))
 
 # ruff: noqa: E402
 import numpy as np
 
 from utils.evaluation.cases import Case, compare
-from utils.evaluation.intervals import differences
+from utils.evaluation.comparison import compare_runs
 from utils.evaluation.scores import groups_of, score, scores_by
 from utils.evaluation.tables import (
-    comparison_table,
     disc_rows,
     interval_line,
     labelled_table,
     published_table,
-    read_discs_csv,
     windows_table,
 )
 from utils.evaluation.windows import label_windows
@@ -106,19 +108,6 @@ def settle(args, labeller):
     if not levels:
         raise UserError(f"the network knows none of these levels: give --levels within {list(labeller.levels)}")
     return Path(data), args.out or out, levels
-
-
-def compare_runs(first, second):
-    """Print how two runs differ on the same subjects, with 95 % intervals."""
-    (one, discs, groups), (two, others, more) = read_discs_csv(first), read_discs_csv(second)
-    if discs != others:
-        raise UserError(
-            f"{first} and {second} cannot be compared: they were not scored on the same discs; evaluate both with "
-            "the same --data, --split and --levels"
-        )
-    groups = {**more, **groups}  # of one run for both, as an earlier version knew subjects only
-    one, two = ([(groups[scan], *rest) for scan, *rest in rows] for rows in (one, two))
-    print(comparison_table(str(first), str(second), differences(one, two)))
 
 
 def main(argv=None):

@@ -26,6 +26,14 @@ def test_help_loads_nothing_slow(command):
     assert "argparse" in loaded and not loaded & SLOW
 
 
+def test_two_runs_are_compared_without_torch(tmp_path):
+    command = [sys.executable, "-X", "importtime", "evaluate.py", "--compare", str(tmp_path / "a"), str(tmp_path / "b")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2 and "error: " in done.stderr and str(tmp_path / "a") in done.stderr
+    loaded = {line.rpartition("|")[2].strip().split(".")[0] for line in done.stderr.splitlines()}
+    assert "numpy" in loaded and not loaded & {"torch", "matplotlib", "nibabel", "skimage"}
+
+
 @pytest.mark.parametrize("path", sorted(ROOT.glob("*.py")), ids=lambda path: path.name)
 def test_how_threads_wait_is_set_before_torch_is_loaded(path):
     imports = [node for node in ast.parse(path.read_text()).body if isinstance(node, (ast.Import, ast.ImportFrom))]

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-import evaluate
 from utils.evaluation.cases import Case, compare
+from utils.evaluation.comparison import compare_runs
 from utils.evaluation.intervals import differences, intervals, subject_sums
 from utils.evaluation.scores import score
 from utils.evaluation.tables import disc_rows, read_discs_csv
@@ -87,5 +87,5 @@ def test_subjects_who_are_one_person_are_resampled_as_one(tmp_path, capsys):
     # An earlier version's table beside one of this version.
     text = (tmp_path / "run" / "discs.csv").read_text().replace(",group,", ",none,")
     (tmp_path / "run" / "discs.csv").write_text(text)
-    evaluate.compare_runs(tmp_path / "runp", tmp_path / "run")
+    compare_runs(tmp_path / "runp", tmp_path / "run")
     assert "identified, % | 50.00 | 50.00 | +0.00 | +0.00 to +0.00" in capsys.readouterr().out
