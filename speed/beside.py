@@ -12,6 +12,7 @@ import time
 import torch
 
 from speed.timing import ROOT, Row
+from utils.system.files import UserError, run
 from utils.system.flags import new_parser
 
 SECONDS = 8  # of measuring
@@ -65,7 +66,14 @@ def row(batch_size):
     return Row("train, one image of two trainings at once", both, "of one alone", alone, "as near to 1 as can be")
 
 
-if __name__ == "__main__":
-    batch_size = build_parser().parse_args().batch_size
+def main(argv=None):
+    """Measure, as the flags say."""
+    args = build_parser().parse_args(argv)
+    if args.batch_size < 1:
+        raise UserError(f"--batch-size {args.batch_size}: give 1 or more")
     for count in (1, 2):
-        print(f"{count}: {', '.join(f'{rate:.1f}' for rate in rates(count, batch_size))} images/s")
+        print(f"{count}: {', '.join(f'{rate:.1f}' for rate in rates(count, args.batch_size))} images/s")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -10,6 +10,7 @@ import torch
 
 from models import build_model
 from utils.synthesis.images import SIZE
+from utils.system.files import UserError, run
 from utils.system.flags import new_parser
 
 BATCH, LEVELS, FEATURES = 4, 25, 96
@@ -41,7 +42,15 @@ def cpu_times(repeats, features=FEATURES):
     return {kind: statistics.median(own[1:]) for kind, own in times.items()}
 
 
-if __name__ == "__main__":
-    found = cpu_times(build_parser().parse_args().repeats)
+def main(argv=None):
+    """Measure, as the flags say."""
+    args = build_parser().parse_args(argv)
+    if args.repeats < 1:
+        raise UserError(f"--repeats {args.repeats}: give 1 or more")
+    found = cpu_times(args.repeats)
     print(", ".join(f"{kind} {value:.0f} ms" for kind, value in found.items()), end="")
     print(f", ratio {found['float32'] / found['bfloat16']:.2f}")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -72,7 +72,7 @@ def main(argv=None):
         file = args.out / f"split{size}.json"
         save_json(file, {**split, "train": order[:size]})
         for start, (flags, levels) in starts.items():
-            out = args.out / f"{start.split()[0]}{size}"
+            out = args.out / f"{start}{size}"
             data = prepared(args.data, out.with_name(f"{out.name}_data"), file, levels)
             labeller = trained([data], out, [*flags, *args.flags])
             cases = labelled(labeller, data)

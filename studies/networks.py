@@ -56,6 +56,8 @@ def main(argv=None):
     if args.seeds < 1:
         raise UserError(f"--seeds {args.seeds}: give 1 or more")
     tests = args.test or args.data
+    for test in tests:
+        load_split(test, "test")  # before hours of training: it refuses an empty one
     scores, sizes = {}, {}  # by test set, network, and whether it searches: one for each seed
     for seed in range(args.seeds):  # outside, so that an interrupted comparison has some of every network
         for label, flags in NETWORKS.items():

@@ -13,6 +13,7 @@ from speed.timing import STATUS, Row, medians, most_memory
 from utils.discs import LEVELS
 from utils.inference.heatmaps import render, to_heatmap
 from utils.scans.prepared import load_split
+from utils.system.files import UserError
 
 CPU = torch.device("cpu")
 SMALL = {"stacks": 2, "blocks": 1, "features": 8}
@@ -47,6 +48,13 @@ def test_times_are_medians_after_a_warm_up(monkeypatch):
 
 def test_each_of_two_trainings_at_once_has_a_rate():
     assert len(found := beside.rates(2, 1, seconds=0.5, start=0, features=8)) == 2 and all(rate > 0 for rate in found)
+
+
+def test_measuring_nothing_is_an_error():
+    with pytest.raises(UserError, match="--repeats 0: give 1 or more"):
+        formats.main(["--repeats", "0"])
+    with pytest.raises(UserError, match="--batch-size 0: give 1 or more"):
+        beside.main(["--batch-size", "0"])
 
 
 def test_both_number_formats_are_timed():

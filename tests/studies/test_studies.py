@@ -124,6 +124,8 @@ def test_a_row_of_non_spine_images_by_hand():
     [
         (few_shot, ["--split-file", "nowhere.json", "--out", "out"], "is no split"),
         (networks, ["--seeds", "0", "--out", "out"], "--seeds 0: give 1 or more"),
+        (networks, ["--out", "out"], "tree holds no prepared data"),
+        (networks, ["--test", "other", "--out", "out"], "other holds no prepared data"),
         (non_spine, ["--split-file", "split.json"], "has no scan of the train and val subjects"),
     ],
 )

@@ -95,9 +95,8 @@ def _disc(rng, canvas, spine, index, back, front):
     middle = tip + ahead * deep * 0.48
     # Of the sacrum's discs a spot in the middle or behind is left.
     mobile, remnant = index <= spine.lowest, index == spine.lowest + 1
-    left = (
-        rng.uniform(0.6, 0.88) if mobile else rng.uniform(np.clip(spine.remnant, 0.2, 0.95) if remnant else 0.2, 0.95)
-    )
+    least = np.clip(spine.remnant, 0.2, 0.95) if remnant else 0.2
+    left = rng.uniform(0.6, 0.88) if mobile else rng.uniform(least, 0.95)
     middle = middle - ahead * deep * (0 if mobile else rng.uniform(-0.1, 0.3) * max(0.8 - left, 0))
     canvas.fill(middle + (outline - middle) * left, WORN if state.worn[index] else NUCLEUS, SPINE_MAPS)
     if mobile and rng.random() < 0.3:  # the cleft across a nucleus

@@ -12,7 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 from utils.system.device import choose_device
 
 PATIENCE = timedelta(days=7)
-# Statistics of the batches are the same in all processes: nothing to send. The flag has another name since torch 2.14.
+# Statistics of the batches are the same in all processes: nothing to send. The flag has another name in newer versions.
 _FLAGS = inspect.signature(DistributedDataParallel).parameters
 UNSYNCED = {"forward_sync_buffers" if "forward_sync_buffers" in _FLAGS else "broadcast_buffers": False}
 
