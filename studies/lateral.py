@@ -24,12 +24,11 @@ import itertools
 import numpy as np
 from nibabel.affines import apply_affine
 
+from studies.volumes import label_volume
 from utils.evaluation.cases import NEAR_MM
 from utils.evaluation.statistics import mean, sd
 from utils.evaluation.tables import share
 from utils.inference.labeller import load_labeller
-from utils.scans.nifti import Scan
-from utils.scans.sagittal import slabs_of
 from utils.synthesis.anatomy import generate_anatomy
 from utils.synthesis.canvas import PIXEL_MM
 from utils.synthesis.volumes import choose_field_of_view, generate_volume
@@ -56,10 +55,7 @@ def errors_of(labeller, volume):
 
     A curved spine may leave the volume: what is not in it cannot be found.
     """
-    scan = Scan(Path("phantom"), volume.data, volume.affine)
-    slabs, offsets, plane = slabs_of(scan, labeller.resolution)
-    found = labeller.label(slabs, offsets)
-    world = dict(zip(found.levels, plane.to_world(found.points, found.across), strict=True))
+    _, world = label_volume(labeller, volume)
     inside = [0 < voxel[0] < volume.data.shape[0] - 1 for voxel in volume.voxels]
     true = {level: voxel for level, voxel, ok in zip(volume.levels, volume.voxels, inside, strict=True) if ok}
     errors = [

@@ -26,13 +26,12 @@ if __name__ == "__main__":
 import numpy as np
 from nibabel.affines import apply_affine
 
+from studies.volumes import label_volume
 from utils.discs import LAST
 from utils.evaluation.cases import NEAR_MM
 from utils.evaluation.tables import markdown, share
 from utils.inference.flags import doubts_of
 from utils.inference.labeller import load_labeller
-from utils.scans.nifti import Scan
-from utils.scans.sagittal import slabs_of
 from utils.synthesis.anatomy import generate_anatomy
 from utils.synthesis.volumes import generate_volume
 from utils.system.files import UserError, run
@@ -58,17 +57,15 @@ def view_of(view, anatomy):
     return (bottom - LUMBAR_MM if view == "lumbar" else anatomy.points[2, 0] - ABOVE_MM), bottom
 
 
-def label_volume(labeller, volume):
+def label_and_judge(labeller, volume):
     """Label a volume; returns the prediction, and whether its L5-S1 is the disc above the sacrum."""
-    slabs, offsets, plane = slabs_of(Scan(Path("phantom"), volume.data, volume.affine), labeller.resolution)
-    found = labeller.label(slabs, offsets)
-    world = dict(zip(found.levels, plane.to_world(found.points, found.across), strict=True))
+    found, world = label_volume(labeller, volume)
     sacral = apply_affine(volume.affine, volume.voxels[list(volume.levels).index(LAST)])
     return found, LAST in world and np.linalg.norm((world[LAST] - sacral)[1:]) <= NEAR_MM
 
 
 def row_of(kind, view, labelled):
-    """Return the row of the table of a kind of spines in a view, from what `label_volume` returned for each scan."""
+    """Return the row of the table of a kind of spines in a view, from what `label_and_judge` returned for each scan."""
     n = len(labelled)
     flagged = sum(FLAG in doubts_of(found) for found, _ in labelled)
     wrong = [found for found, right in labelled if not right]
@@ -89,7 +86,7 @@ def main(argv=None):
             anatomy = generate_anatomy(rng, lumbar, rng.uniform(*remnant))
             for view, contrast in zip(VIEWS, rng.permutation(["T1w", "T2w"]), strict=True):
                 volume = generate_volume(rng, anatomy, contrast, view_of(view, anatomy), [3.0, 1.0, 1.0])
-                labelled[view].append(label_volume(labeller, volume))
+                labelled[view].append(label_and_judge(labeller, volume))
         rows += [row_of(kind, view, scans) for view, scans in labelled.items()]
     head = ["spines", "view", "N", "flagged, %", "L5-S1 right, %", f"wrong, not flagged, level confidence {SURE}, %"]
     print(markdown(head, rows))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from utils.discs import LAST
 from utils.inference.labeller import load_labeller
 from utils.inference.level_confidence import LevelCalibration, agreement, features, fit_levels, views
 from utils.inference.shipped import SHIPPED
@@ -91,3 +92,25 @@ def test_where_two_numberings_fit_no_level_is_more_likely_right_than_wrong(lumba
     assert labeller.label(slabs, offsets).level_confidence == 0.5
     monkeypatch.setattr("utils.inference.labeller.other_numbering", lambda evidence, levels: 0)
     assert labeller.label(slabs, offsets).level_confidence == pytest.approx(1 / (1 + np.exp(-3)))
+
+
+def test_the_other_numbering_is_of_the_whole_chain_also_where_l5_s1_is_not_kept(lumbar, monkeypatch):
+    slabs, offsets = lumbar
+    labeller = load_labeller(SHIPPED, torch.device("cpu"))
+    monkeypatch.setattr("utils.inference.labeller.vertebrae", lambda *of_chain: 23)
+    whole = labeller.label(slabs, offsets)
+    assert whole.levels[-2:].tolist() == [LAST - 1, LAST] and whole.other_levels[LAST] == LAST - 1
+    confidence_of = labeller.calibration.confidence
+
+    class Unsure:
+        threshold = 0.5
+
+        def confidence(self, evidence, share, margin):
+            lowest = whole.evidence[-1]  # that of L5-S1
+            return np.where(evidence == lowest, 0.1, np.maximum(confidence_of(evidence, share, margin), 0.6))
+
+    labeller.calibration = Unsure()
+    without = labeller.label(slabs, offsets)
+    assert LAST not in without.levels and without.levels.tolist()[-1] == LAST - 1
+    assert without.other_levels[LAST - 1] == LAST - 2  # down from C2, as with L5-S1
+    assert without.level_confidence <= 0.5

@@ -7,6 +7,7 @@ from nibabel.affines import apply_affine
 from spots import BrightSpots, spots
 
 from utils.inference.scan import label_scan
+from utils.inference.transitional import other_levels
 from utils.scans.nifti import ScanError
 
 
@@ -36,7 +37,7 @@ def test_another_numbering_stays_within_the_levels(levels, shift, other, tmp_pat
     class Shifted(BrightSpots):
         def label(self, slabs, offsets):
             found = super().label(slabs, offsets)
-            found.levels, found.numbering = np.array(levels), shift
+            found.levels, found.other_levels = np.array(levels), other_levels(np.array(levels), shift, None)
             return found
 
     data, affine, _ = spots((1.0, 1.0, 1.0), 0.0)

@@ -98,11 +98,16 @@ def test_levels_of_another_numbering_by_hand(levels, shift, count, other):
 
 def test_a_scan_says_so_by_a_flag_and_by_the_other_levels():
     prediction = SimpleNamespace(
-        levels=np.array([24, 25]), confidence=np.ones(2), margin=9.0, level_confidence=0.95, numbering=0, vertebrae=None
+        levels=np.array([24, 25]),
+        confidence=np.ones(2),
+        margin=9.0,
+        level_confidence=0.95,
+        vertebrae=None,
+        other_levels={},
     )
     assert doubts_of(prediction) == []
     for changed, flag in (
-        ({"numbering": -1}, "transitional vertebra?"), ({"vertebrae": 25}, "transitional vertebra?"),
+        ({"other_levels": {25: 24}}, "transitional vertebra?"), ({"vertebrae": 25}, "transitional vertebra?"),
         ({"level_confidence": 0.7}, "level unsure"), ({"margin": 1.0}, "level unsure"),
     ):  # fmt: skip
         assert doubts_of(SimpleNamespace(**{**vars(prediction), **changed})) == [flag]

@@ -100,8 +100,9 @@ def predicted(confidence):
 
 
 def test_a_row_of_transitional_spines_by_hand():
-    flagged = dataclasses.replace(predicted([0.9] * 4), margin=9.0, numbering=1, level_confidence=0.5, vertebrae=None)
-    sure, unsure = (dataclasses.replace(flagged, numbering=0, level_confidence=chance) for chance in (0.9, 0.7))
+    fields = {"margin": 9.0, "other_levels": {21: 22}, "level_confidence": 0.5, "vertebrae": None}
+    flagged = dataclasses.replace(predicted([0.9] * 4), **fields)
+    sure, unsure = (dataclasses.replace(flagged, other_levels={}, level_confidence=chance) for chance in (0.9, 0.7))
     row = transitional.row_of("spines", "lumbar", [(flagged, False), (sure, True), (sure, False), (unsure, False)])
     assert row == ["spines", "lumbar", 4, "25.0 (1/4)", "25.0 (1/4)", "25.0 (1/4)"]
 

@@ -25,6 +25,6 @@ def doubts_of(prediction):
         flags.append("low confidence")
     if prediction.margin < CLOSE or prediction.level_confidence < LOW_LEVELS:
         flags.append("level unsure")
-    if prediction.numbering or prediction.vertebrae not in (None, PRESACRAL):
+    if prediction.other_levels or prediction.vertebrae not in (None, PRESACRAL):
         flags.append("transitional vertebra?")
     return flags

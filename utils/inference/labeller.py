@@ -1,6 +1,6 @@
 """A trained network that labels scans: forward pass, candidates, search for the chain, confidence."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -52,10 +52,11 @@ class Prediction:
         where the labeller was not calibrated for it.
     agreement : float in 0..1
         Share of the discs that other views of the scan label alike; NaN like ``level_confidence``.
-    numbering : int
-        Shift of the levels by which another numbering fits nearly as well, 1 or -1; 0 where none does.
     vertebrae : int or None
         Number of vertebrae above the sacrum, 24 as a rule; None where C2-C3 or L5-S1 is not in view.
+    other_levels : dict of int to int
+        Levels of the whole chain, those of low confidence too, to those of another numbering that fits nearly as well;
+        empty where none does.
     """
 
     levels: np.ndarray
@@ -70,8 +71,8 @@ class Prediction:
     slab: int
     level_confidence: float = float("nan")
     agreement: float = float("nan")
-    numbering: int = 0
     vertebrae: int | None = None
+    other_levels: dict = field(default_factory=dict)
 
     def kept(self, keep):
         """Return the prediction with some of its discs (N,) alone."""
@@ -152,7 +153,7 @@ class Labeller:
         if self.level_calibration and self.searching and len(prediction.levels):
             prediction.agreement = self._agreement(slabs[prediction.slab], prediction)
             chance = self.level_calibration.confidence(prediction.margin, prediction.agreement)
-            if other_levels(prediction.levels, prediction.numbering, prediction.vertebrae):  # one of two is right
+            if prediction.other_levels:  # one of two numberings is right
                 chance = min(chance, 0.5)
             prediction.level_confidence = chance
             prediction.confidence = np.minimum(prediction.confidence, chance)
@@ -231,8 +232,8 @@ class Labeller:
             share, margin, highest[: len(self.levels)], None,
             int(by_slab.sum(0).argmax()) if len(points) else len(offsets) // 2,
         )  # fmt: skip
-        prediction.numbering = other_numbering(by_level, levels)
         prediction.vertebrae = vertebrae(points * self.resolution, levels, self.prior, extent)
+        prediction.other_levels = other_levels(levels, other_numbering(by_level, levels), prediction.vertebrae)
         return prediction
 
 

@@ -6,7 +6,6 @@ import numpy as np
 
 from utils.discs import name
 from utils.inference.flags import doubts_of
-from utils.inference.transitional import other_levels
 from utils.scans.limits import MAX_VOXELS
 from utils.scans.nifti import position_flags, read_scan
 from utils.scans.sagittal import is_sagittal, slabs_of
@@ -96,8 +95,7 @@ def in_world(scan, plane, prediction):
     world = plane.to_world(prediction.points, prediction.across)
     voxels = np.clip(scan.to_voxel(world), 0, np.array(scan.data.shape) - 1)
     flags = [*position_flags(scan), *([] if is_sagittal(scan) else ["not sagittal"]), *doubts_of(prediction)]
-    levels = other_levels(prediction.levels, prediction.numbering, prediction.vertebrae)
-    other = {name(level): name(other) for level, other in levels.items()}
+    other = {name(old): name(new) for old, new in prediction.other_levels.items() if old in prediction.levels}
     return LabelledScan(
         prediction.levels, [name(level) for level in prediction.levels], world, voxels, prediction.confidence,
         prediction.level_confidence, other, prediction.vertebrae, prediction.margin, flags,
