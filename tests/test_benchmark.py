@@ -55,6 +55,8 @@ def test_measuring_nothing_is_an_error():
         formats.main(["--repeats", "0"])
     with pytest.raises(UserError, match="--batch-size 0: give 1 or more"):
         beside.main(["--batch-size", "0"])
+    with pytest.raises(UserError, match="--seeds 0: give 1 or more"):
+        until.main(["--data", "data", "--seeds", "0"])
 
 
 def test_both_number_formats_are_timed():
@@ -116,6 +118,31 @@ def test_a_training_has_reached_an_error_once_an_epoch_has_it(tmp_path):
     assert not until.reached(log, 0.1)
     log.write_text("".join(json.dumps({"identified": share}) + "\n" for share in (0.5, 0.95, 0.7)))
     assert until.reached(log, 0.1)
+
+
+LOGS = """
+import sys, time
+from pathlib import Path
+flags = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+assert (flags["--recipe"], flags["--seed"]) == ("published", "2")
+out = Path(flags["--out"])
+out.mkdir()
+(out / "log.jsonl").write_text('{"identified": 0.8}\\n')
+time.sleep(float(flags["--data"]))
+"""
+
+
+def test_a_training_is_timed_until_an_epoch_is_good_enough(tmp_path, monkeypatch):
+    (tmp_path / "train.py").write_text(LOGS)
+    monkeypatch.setattr("speed.until.ROOT", tmp_path)
+    assert 0 < until.time_until(0.3, 60, "published", seed=2) < 60  # it is stopped then
+    assert until.time_until(0.1, 0, "published", seed=2) == float("inf")  # it ends without
+    assert until.time_until(0.1, 60, "published", seed=2, limit=1) == float("inf")
+
+
+def test_a_training_that_fails_is_no_time(tmp_path):
+    with pytest.raises(UserError, match="nowhere"):
+        until.time_until(0.1, tmp_path / "nowhere", "default")
 
 
 def test_the_table_is_printed_and_saved(tmp_path, monkeypatch, capsys):
