@@ -41,7 +41,7 @@ from utils.report.predictions import claim_predictions, write_predictions
 from utils.report.report import Report
 from utils.scans.labels import label_volume
 from utils.scans.nifti import ScanError, read_scan
-from utils.scans.outputs import Job, describe_discs, digest, source_of
+from utils.scans.outputs import TOOL, Job, describe_discs, digest, image_digest, source_of
 from utils.scans.sagittal import slabs_of
 from utils.system.files import UserError, run, save_bytes, save_json
 
@@ -86,7 +86,7 @@ def find_labels(correction, entries, folder):
     job.check_free(reviewed=True)
     if not job.image.exists():
         raise UserError(f"its scan {job.image} is missing: move it back")
-    if not correction.image_digest == sidecar.get("ImageDigest") == job.image_digest():
+    if not correction.image_digest == sidecar.get("ImageDigest") == image_digest(job.image):
         raise UserError(f"its scan {job.image} has changed since it was reviewed: label and review it again")
     return Labels(entry, job, sidecar)
 
@@ -132,7 +132,9 @@ def correct(labels, correction, review, report, max_voxels):
     made_by = [tool for tool in sidecar["GeneratedBy"] if tool["Name"] != "Manual"]
     new = {
         "GeneratedBy": [*made_by, {**by_hand, "Author": review["By"]} if review["By"] else by_hand],
-        "LabelDigests": sorted({digest(volume), *held}), "MarginToShiftedChain": None, "Review": review,
+        "LabelDigests": sorted({digest(volume), *held}), "Review": review,
+        # What was said of the labels that these replace.
+        "MarginToShiftedChain": None, "LevelConfidence": None, "OtherNumbering": {}, "Vertebrae": None,
         "Discs": describe_discs(scan, correction.levels, correction.world, correction.confidence),
     }  # fmt: skip
     save_json(job.sidecar, {**sidecar, **new})
@@ -152,9 +154,12 @@ def main(argv=None):
     """Apply corrections; one that is refused is listed, and the others go on."""
     args = build_parser().parse_args(argv)
     corrections, refused = read_corrections(args.corrections)
-    folder = args.predictions
-    if not (folder / "report.html").is_file():
-        raise UserError(f"{folder} has no report.html: give the folder that predict.py wrote to with --predictions")
+    places = args.predictions, args.predictions / "derivatives" / TOOL  # of named scans, and of a tree
+    folder = next((place for place in places if (place / "report.html").is_file()), None)
+    if folder is None:
+        raise UserError(
+            f"{args.predictions} has no report.html: give the folder that predict.py wrote to with --predictions"
+        )
     report = Report(folder)
     report.recall(failed=True)
     entries = {entry["place"]: entry for entry in report.scans if entry["plane"] and not entry["reason"]}

@@ -48,12 +48,12 @@ from utils.report.pictures import prediction_picture
 from utils.report.predictions import claim_predictions, describe_derivative, write_predictions
 from utils.report.report import Report
 from utils.report.summary import print_flags, print_scan
-from utils.scans.bids import find_scans
+from utils.scans.bids import find_scans, is_label_volume, stem_of
 from utils.scans.ignored import ignored_images, ignored_summary
 from utils.scans.labels import label_volume
 from utils.scans.names import match_names, read_names
 from utils.scans.nifti import ScanError, read_scan
-from utils.scans.outputs import TOOL, Job, describe_discs, digest
+from utils.scans.outputs import TOOL, Job, describe_discs, digest, image_digest
 from utils.scans.sagittal import slabs_of
 from utils.system import ranks
 from utils.system.device import keep_memory
@@ -88,7 +88,12 @@ def list_jobs(args):
         if ignored and ranks.rank() == 0:
             warn(ignored_summary(ignored, args.contrasts))
     else:
-        jobs = [Job(path, args.out / path.name.removesuffix(".gz").removesuffix(".nii")) for path in args.scans]
+        volumes = [path.name for path in args.scans if is_label_volume(path)]
+        if volumes and ranks.rank() == 0:
+            warn(f"label volumes are no scans and are left out: {len(volumes)}, such as {volumes[0]}")
+        jobs = [Job(path, args.out / stem_of(path)) for path in args.scans if not is_label_volume(path)]
+        if not jobs:
+            raise UserError(f"{args.scans[0]} is a label volume: name the scan that it belongs to")
     if not jobs:
         raise UserError(f"{args.data} holds no scan with the contrasts {', '.join(args.contrasts)}")
     stems = [job.stem for job in jobs]
@@ -133,10 +138,10 @@ class Labelling:
 
     def done(self, job):
         """Return whether a person reviewed the labels, or this version made them to the end with these weights."""
-        if job.review():
-            return True
         try:
             content = json.loads(job.sidecar.read_text())
+            if job.review():
+                return job.labels.exists() and content["ImageDigest"] == image_digest(job.image)
             image = job.image.stat()
             # A copy may have an old date of its contents, but not of its own creation.
             newer = job.sidecar.stat().st_mtime >= max(image.st_mtime, image.st_ctime)
@@ -147,9 +152,9 @@ class Labelling:
             return (
                 whole
                 and made == (self.made_by, self.model)
-                and (known or content.get("ImageDigest") == job.image_digest())
+                and (known or content.get("ImageDigest") == image_digest(job.image))
             )
-        except (OSError, ValueError, AttributeError, UserError):
+        except (OSError, ValueError, LookupError, AttributeError, UserError):
             return False
 
     def read(self, job):
@@ -162,7 +167,7 @@ class Labelling:
         """
         job.check_free()
         scan = read_scan(job.image, self.max_voxels)
-        return scan, Slabs(*slabs_of(scan, self.labeller.resolution), job.image_digest())
+        return scan, Slabs(*slabs_of(scan, self.labeller.resolution), image_digest(job.image))
 
     def compute(self, _, ready):
         """Find and label the discs."""

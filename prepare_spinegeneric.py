@@ -64,6 +64,7 @@ from utils.scans.ignored import ignored_images, ignored_labels, ignored_summary
 from utils.scans.labelled import labelled_sample
 from utils.scans.labels import read_discs
 from utils.scans.nifti import ScanError, read_scan
+from utils.scans.outputs import image_digest
 from utils.scans.sample import load_sample, save_sample
 from utils.scans.selection import apart, excluded_by, records_of, select
 from utils.scans.splits import SPLITS, check_together, draw_split, match_split, person_groups, read_split_file
@@ -135,6 +136,9 @@ def prepare_scan(scan, source, settings):
         discs = read_discs(scan.label, settings.max_voxels)
         part = "image"
         image = read_scan(scan.image, settings.max_voxels)
+        labelled = scan.sidecar.get("ImageDigest")  # labels of other origin have none
+        if labelled and labelled != image_digest(scan.image):
+            raise ScanError("it has changed since its labels were made: label and review it again")
         part = "labels"
         sample, notes = labelled_sample(scan, image, discs, source, settings.levels, settings.resolution)
     except ScanError as error:

@@ -48,7 +48,7 @@ def test_corrected_labels_are_trained_on(tmp_path, monkeypatch):
     file.write_text(
         json.dumps({"format": "disc-labels corrections", "version": 1, "software": "x", "saved": "", "scans": scans})
     )
-    assert correct.main([str(file), "--predictions", str(labels)]) == 0
+    assert correct.main([str(file), "--predictions", str(out)]) == 0
 
     split, data = tmp_path / "split.json", tmp_path / "data"
     split.write_text(json.dumps({"train": ["sub-1", "sub-2"], "val": ["sub-3"], "test": ["sub-4"]}))
@@ -59,6 +59,11 @@ def test_corrected_labels_are_trained_on(tmp_path, monkeypatch):
     assert prepared == {
         "sub-1_T2w": [22, 23, 24, 25], "sub-2_T2w": [21, 22, 23, 24], "sub-3_T2w": [22, 23, 24, 25],
     }  # fmt: skip
+    save_scan(tree / "sub-2" / "anat" / "sub-2_T2w.nii.gz", voxel=(3.0, 0.9, 0.9))
+    prepare_spinegeneric.main(["--data", str(tree), *chosen, "--out", str(tmp_path / "again")])
+    skipped = (tmp_path / "again" / "skipped.tsv").read_text()
+    assert "sub-2_T2w\tsub-2\tT2w\timage: it has changed since its labels were made" in skipped
+    assert "sub-1_T2w" not in skipped
     monkeypatch.setitem(train.RECIPES["default"], "least_slices", 8)
     monkeypatch.setattr("utils.training.engine.CALIBRATION_VIEWS", 2)
     assert train.main(["--data", str(data), "--out", str(tmp_path / "run"), *SMALL]) == 0

@@ -98,6 +98,18 @@ def test_a_list_with_an_unknown_name_gives_a_warning(label, tmp_path):
     assert status == 0 and said == f"warning: {tmp_path / 'list.txt'} names what is no scan here: b\n"
 
 
+def test_label_volumes_among_the_scans_are_left_out(label, tmp_path, capsys):
+    scan = tmp_path / "out" / "a_T2w.nii.gz"  # the scan lies where its outputs go, and *.nii.gz names both
+    assert label(scan) == (0, "")
+    volume = tmp_path / "out" / "a_T2w_label-discs_dlabel.nii.gz"
+    assert predict.main([str(scan), str(volume), "--weights", "spots", "--out", str(scan.parent)]) == 0
+    said = capsys.readouterr().err
+    assert said == f"warning: label volumes are no scans and are left out: 1, such as {volume.name}\n"
+    assert [row["scan"] for row in table(tmp_path / "out" / "scans.csv")] == ["a_T2w"]
+    with pytest.raises(predict.UserError, match=f"{volume.name} is a label volume: name the scan"):
+        label(volume)
+
+
 def test_two_scans_of_one_name_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(predict, "load_labeller", lambda path, *_: BrightSpots(path))
     with pytest.raises(predict.UserError, match="two scans are called sub-1_T2w"):

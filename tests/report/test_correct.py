@@ -99,6 +99,9 @@ def test_everything_that_belongs_to_a_scan_says_that_it_was_corrected(folder, tm
                                  "Corrections": "corrections.json"}  # fmt: skip
     assert [tool["Name"] for tool in sidecar["GeneratedBy"]] == ["disc-labels", "Manual"]
     assert [(disc["level"], disc["confidence"]) for disc in sidecar["Discs"]] == [(22, None), (23, None)]
+    # Nothing is said of the chain that was replaced.
+    of_chain = {key: sidecar[key] for key in ("MarginToShiftedChain", "LevelConfidence", "OtherNumbering", "Vertebrae")}
+    assert list(of_chain.values()) == [None, None, {}, None]
     assert read_discs(folder / f"{NAME}_label-discs_dlabel.nii.gz").levels.tolist() == [22, 23]
     assert (folder / f"{NAME}_discs.png").read_bytes() != picture
     assert [row["level"] for row in table(folder / "discs.csv")] == ["22", "23"]
@@ -134,6 +137,20 @@ def test_labels_that_were_corrected_outlive_a_prediction(folder, tmp_path, monke
     assert f"left as they are: {NAME}" in capsys.readouterr().out
     assert (folder / f"{NAME}_label-discs_dlabel.nii.gz").read_bytes() == before
     assert [row["level"] for row in table(folder / "discs.csv")] == ["25"]
+
+
+def test_a_reviewed_scan_that_has_changed_or_lost_its_labels_is_listed(folder, tmp_path, monkeypatch, capsys):
+    apply(save(tmp_path / "corrections.json", correction_of(folder, [(25, 90, 36, 1)])), folder)
+    labels, scan = folder / f"{NAME}_label-discs_dlabel.nii.gz", tmp_path / "scans" / f"{NAME}.nii.gz"
+    before = labels.read_bytes()
+    labels.unlink()
+    assert predict_into(folder, [scan], monkeypatch) == 1
+    assert "which was reviewed, is missing" in capsys.readouterr().err and not labels.exists()
+    labels.write_bytes(before)
+    save_scan(scan, voxel=(3.0, 0.9, 0.9))
+    assert predict_into(folder, [scan], monkeypatch) == 1
+    assert "has changed since its labels were reviewed" in capsys.readouterr().err
+    assert labels.read_bytes() == before
 
 
 def test_a_scan_that_failed_stays_in_the_report(tmp_path, monkeypatch):

@@ -1,5 +1,7 @@
 """Scans to upright slices and back, in any orientation; values worked out by hand."""
 
+import gzip
+
 import nibabel
 import numpy as np
 import pytest
@@ -174,6 +176,11 @@ def broken(tmp_path, kind):
         path.write_bytes(path.read_bytes()[:4000])
     elif kind == "4D":
         save(path, np.random.default_rng(0).random((6, 6, 6, 3)))
+    elif kind == "no voxels":
+        save(path, good)
+        content = bytearray(gzip.decompress(path.read_bytes()))
+        content[46:48] = np.array([0], "<i2").tobytes()  # dim[3]
+        path.write_bytes(gzip.compress(content))
     elif kind == "nan":
         good[2, 2, 2] = np.nan
         save(path, good)
@@ -199,6 +206,7 @@ def broken(tmp_path, kind):
         ("link", "git annex get scan.nii.gz"),
         ("truncated", "cut short"),
         ("4D", "4 dimensions"),
+        ("no voxels", "no voxels .6x6x0."),
         ("nan", "not finite"),
         ("constant", "same value"),
         ("zero", "affine"),

@@ -18,9 +18,18 @@ from utils.scans.sample import OUTSIDE, PRESENT, UNKNOWN
 
 @pytest.mark.parametrize(
     ("voxels", "width", "expected"),
-    # Slabs of 6 mm have to lie within the volume, and no more than five on either side.
+    # Slabs of 6 mm have to lie within the volume, and as many as reach 30 mm on either side: of 4.4 mm these are seven.
     # They are made of whole slices: of 5 of 4 mm two make a slab, and the middle one lies 2 mm beside.
-    [(192, 1.0, range(-30, 31, 6)), (1, 4.0, [0]), (5, 4.0, [-6, 2]), (15, 5.0, range(-25, 26, 5)), (3, 1.0, [0])],
+    [
+        (192, 1.0, range(-30, 31, 6)),
+        (1, 4.0, [0]),
+        (5, 4.0, [-6, 2]),
+        (15, 5.0, range(-30, 31, 5)),
+        (3, 1.0, [0]),
+        (17, 4.4, 4.4 * np.arange(-7, 8)),
+        (192, 0.9, 6.3 * np.arange(-5, 6) + 0.45),
+        (80, 4.0, range(-32, 33, 8)),
+    ],  # fmt: skip
 )
 @pytest.mark.parametrize("side", [1, -1])
 def test_slabs_lie_within_the_volume(voxels, width, expected, side):
@@ -45,6 +54,25 @@ def test_each_slab_shows_its_own_part_of_the_volume(codes, count, width):
     np.testing.assert_allclose(np.diff(slab_offsets(scan)), min(max(1, round(6 / width)), count) * width)
     assert np.abs(slab_offsets(scan)).min() <= 0.5 * width + 1e-9
     np.testing.assert_allclose(plane.to_world([[3, 4]], 12.0)[0, 0] - plane.to_world([[3, 4]])[0, 0], 12.0)
+
+
+def test_slices_that_an_affine_lets_slide_along_each_other_are_put_back():
+    # A line from left to right through the patient, in an affine that moves each slice 0.3 mm back and 0.2 mm down.
+    affine = np.diag([2.0, 1, 1, 1])
+    affine[:3, 0] = 2.0, -0.3, -0.2
+    scan = Scan(Path("scan"), np.zeros((33, 60, 80), np.float32), affine)
+    line = scan.to_voxel([[2.0 * index, 20, 30] for index in range(33)])
+    near = np.round(line).astype(int)
+    scan.data[tuple(near.T)] = 1
+    slabs, plane = sagittal(scan, 1.0, offsets=slab_offsets(scan))
+    brightest = [np.unravel_index(slab.argmax(), slab.shape) for slab in slabs]
+    world = plane.to_world(brightest, slab_offsets(scan))
+    assert len(slabs) == 11
+    np.testing.assert_allclose(world[:, 1:], np.broadcast_to([20, 30], (11, 2)), atol=1.0)
+    # A slab beside the middle has its pixels at the same places of the sagittal plane.
+    beside, other = sagittal(scan, 1.0, through=world[:1])
+    assert np.unravel_index(beside[0].argmax(), beside[0].shape) == brightest[0]
+    np.testing.assert_allclose(other.origin[1:], plane.origin[1:], atol=1e-9)
 
 
 def test_a_disc_is_present_in_the_slabs_near_it_alone():

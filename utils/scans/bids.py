@@ -41,15 +41,31 @@ class ScanFile:
     label: Path | None
 
     @property
+    def sidecar(self):
+        """The sidecar of the labels, a dict; empty where there is none that can be read."""
+        if self.label is None:
+            return {}
+        try:
+            content = json.loads(self.label.with_name(f"{stem_of(self.label)}.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return content if isinstance(content, dict) else {}
+
+    @property
     def reviewed(self):
         """Whether the sidecar of the labels says that a person corrected them or marked them as good."""
-        if self.label is None:
-            return False
-        sidecar = self.label.with_name(f"{self.label.name.removesuffix('.gz').removesuffix('.nii')}.json")
-        try:
-            return json.loads(sidecar.read_text(encoding="utf-8"))["Review"]["Status"] in ("corrected", "good")
-        except (OSError, ValueError, LookupError, TypeError, RecursionError):
-            return False
+        review = self.sidecar.get("Review")
+        return isinstance(review, dict) and review.get("Status") in ("corrected", "good")
+
+
+def stem_of(path):
+    """Return the name of a NIfTI file without its ending."""
+    return path.name.removesuffix(".gz").removesuffix(".nii")
+
+
+def is_label_volume(path):
+    """Return whether a file is named as disc labels are."""
+    return stem_of(path).endswith(LABEL_ENDINGS)
 
 
 def find_scans(root, contrasts=("T1w", "T2w"), labels=()):
@@ -79,9 +95,8 @@ def find_scans(root, contrasts=("T1w", "T2w"), labels=()):
             for image in list_folder(folder / "anat", "sub-"):
                 parts = NAMES.match(image.name)
                 if parts and parts[2] in contrasts:
-                    name = image.name.removesuffix(".gz").removesuffix(".nii")
-                    label = _label_of(folders, image.parent.relative_to(root), name)
-                    found.append(ScanFile(name, parts[1], parts[2], image, label))
+                    label = _label_of(folders, image.parent.relative_to(root), stem_of(image))
+                    found.append(ScanFile(stem_of(image), parts[1], parts[2], image, label))
     return sorted(found, key=lambda scan: (scan.name, str(scan.image)))
 
 

@@ -99,6 +99,8 @@ def load_volume(path, max_voxels):
             raise ScanError(
                 f"it has {len(image.shape)} dimensions, not 3 ({shape}: {volumes} volumes): give one of them as a file"
             )
+        if 0 in image.shape:
+            raise ScanError(f"it has no voxels ({shape}): convert it again")
         affine = _in_mm(image.affine, image.header)
         if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
             raise ScanError("its affine is zero, singular or not finite, so it has no place in the world")

@@ -20,6 +20,22 @@ def digest(content):
     return hashlib.sha256(content).hexdigest()
 
 
+def image_digest(image):
+    """Return the SHA-256 of a scan's file, or of both halves of a pair: what it is, wherever it lies.
+
+    Raises
+    ------
+    UserError
+        If it cannot be read.
+    """
+    pair = image.suffix.lower() in (".hdr", ".img")
+    halves = [image.with_suffix(ending) for ending in (".hdr", ".img")] if pair else [image]
+    try:
+        return digest(b"".join(half.read_bytes() for half in halves))
+    except OSError as error:
+        raise UserError(f"{image} cannot be read ({error.strerror})") from None
+
+
 def describe_discs(scan, levels, world, confidence):
     """Return the discs of a scan as its sidecar lists them.
 
@@ -91,21 +107,6 @@ class Job:
         image = self.image.parent.resolve() / self.image.name
         return Path(os.path.relpath(image, self.stem.parent.resolve())).as_posix()
 
-    def image_digest(self):
-        """Return the SHA-256 of the scan's file, or of both halves of a pair: what it is, wherever it lies.
-
-        Raises
-        ------
-        UserError
-            If it cannot be read.
-        """
-        pair = self.image.suffix.lower() in (".hdr", ".img")
-        halves = [self.image.with_suffix(ending) for ending in (".hdr", ".img")] if pair else [self.image]
-        try:
-            return digest(b"".join(half.read_bytes() for half in halves))
-        except OSError as error:
-            raise UserError(f"{self.image} cannot be read ({error.strerror})") from None
-
     def review(self):
         """Return what the sidecar says of a review by a person, as a dict; None where there was none."""
         try:
@@ -143,7 +144,6 @@ class Job:
             content = json.loads(self.sidecar.read_text())
             ours = content["GeneratedBy"][0]["Name"] == TOOL and set(held) <= set(content["LabelDigests"])
             source = source_of(content)
-            by_hand = not reviewed and self.review() is not None
         except (OSError, ValueError, LookupError, TypeError):
             ours = False
         if not ours:
@@ -151,8 +151,13 @@ class Job:
                 f"{self.labels} was not written by this tool, or was changed since, and is left as it is: move it, or "
                 "give another --out"
             )
-        if by_hand:
+        if not reviewed and self.review():
+            again = f"bring it back, or remove {self.sidecar} to label the scan again"
+            if not held:
+                raise UserError(f"{self.labels}, which was reviewed, is missing: {again}")
+            if content.get("ImageDigest") != image_digest(self.image):
+                raise UserError(f"{self.image} has changed since its labels were reviewed: {again}")
             raise UserError(f"{self.labels} was reviewed by a person, and is left as it is")
-        if source != self.source and content.get("ImageDigest") != self.image_digest():
+        if source != self.source and content.get("ImageDigest") != image_digest(self.image):
             raise UserError(f"{self.labels} is of another scan ({source}), and is left as it is: give another --out")
         return held

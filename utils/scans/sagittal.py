@@ -12,7 +12,7 @@ from utils.scans.padding import fill_padding
 from utils.scans.plane import Plane
 
 SLAB_MM = 6.0  # about the six middle slices of 1 mm that the published method averages
-MOST_SLABS_BESIDE = 5  # on either side of the middle one: a spine lies within some 30 mm of it
+REACH_MM = 30.0  # of the slabs, to either side of the volume's middle: a spine lies within it
 
 
 def _sagittal_axes(affine):
@@ -55,32 +55,41 @@ def sagittal(scan, resolution=1.0, through=None, offsets=(0.0,)):
     axis, (first, second), down, back, across = _sagittal_axes(scan.affine)
     step = scan.affine[:3, :3]
     sizes = np.linalg.norm(step, axis=0)
+    _, towards, thick = _slices(scan)
     middle = (np.array(scan.data.shape) - 1) / 2
-    if through is not None:
-        middle[axis] = np.clip(scan.to_voxel(through)[:, axis].mean(), 0, scan.data.shape[axis] - 1)
-    # Where the corners of the voxels' rectangle fall along down and back, seen from its middle.
     centre = apply_affine(scan.affine, middle)
+    if through is not None:
+        index = np.clip(scan.to_voxel(through)[:, axis].mean(), 0, scan.data.shape[axis] - 1)
+        # Straight across, which is not along the voxels' axis where the affine has shear.
+        centre = centre + (index - middle[axis]) * towards * across
+        middle[axis] = index
+    # Where the corners of the voxels' rectangle fall along down and back, seen from its middle.
     half = [0.5 * scan.data.shape[k] * step[:, k] for k in (first, second)]
     reach = [sum(abs(edge @ direction) for edge in half) for direction in (down, back)]
     shape = tuple(max(1, int(round(2 * length / resolution))) for length in reach)
     origin = centre - resolution * (0.5 * (shape[0] - 1) * down + 0.5 * (shape[1] - 1) * back)
     plane = Plane(origin, resolution * down, resolution * back, across, shape)
 
-    # Voxel coordinates along `first` and `second` are an affine function of (row, col).
+    # The whole slices that come nearest to the offsets.
+    low = np.floor(middle[axis] + np.asarray(offsets) / towards - (thick - 1) / 2 + 0.5 + 1e-6)
+    low = np.clip(low, 0, scan.data.shape[axis] - thick).astype(int)
+
+    # Voxel coordinates along `first` and `second` are an affine function of (row, col), and of the distance from the
+    # middle slab, where an affine with shear lets the slices slide along each other.
     inverse = np.linalg.inv(scan.affine)
     start = apply_affine(inverse, origin)[[first, second]]
+    slide = (inverse[:3, :3] @ across)[[first, second]]
+    away = (low + (thick - 1) / 2 - middle[axis]) * towards
     turn = np.stack([(inverse[:3, :3] @ vector)[[first, second]] for vector in (plane.down, plane.back)], 1)
     # Shrinking without a blur would alias.
     blur = [max(0.0, 0.4 * (resolution / sizes[k] - 1)) for k in (first, second)]
-    # The whole slices that come nearest to the offsets.
-    _, towards, thick = _slices(scan)
-    low = np.floor(middle[axis] + np.asarray(offsets) / towards - (thick - 1) / 2 + 0.5 + 1e-6)
-    low = np.clip(low, 0, scan.data.shape[axis] - thick).astype(int)
     images = []
-    for slab in _means(fill_padding(scan.data, axis), axis, [(first, first + thick) for first in low]):
+    slabs = _means(fill_padding(scan.data, axis), axis, [(index, index + thick) for index in low])
+    for slab, distance in zip(slabs, away, strict=True):
         if any(blur):
             slab = ndimage.gaussian_filter(slab, blur)
-        images.append(ndimage.affine_transform(slab, turn, start, shape, order=1, mode="constant", prefilter=False))
+        place = start + distance * slide
+        images.append(ndimage.affine_transform(slab, turn, place, shape, order=1, mode="constant", prefilter=False))
     return np.stack(images), plane
 
 
@@ -114,11 +123,12 @@ def slab_offsets(scan):
     """Return distances (S,) in mm from the volume's middle, ascending, of slabs that lie side by side within it.
 
     They are made of whole slices, as many as come nearest to 6 mm, and leave none out between them; so the one in the
-    middle may lie half a slice beside it.
+    middle may lie half a slice beside it. Those on either side are as many as reach 30 mm from the middle.
     """
     axis, towards, thick = _slices(scan)
     count = scan.data.shape[axis]
-    low = (count - thick + 1) // 2 + thick * np.arange(-MOST_SLABS_BESIDE, MOST_SLABS_BESIDE + 1)
+    beside = int(np.ceil(REACH_MM / abs(thick * towards) - 0.5))
+    low = (count - thick + 1) // 2 + thick * np.arange(-beside, beside + 1)
     low = low[(low >= 0) & (low <= count - thick)]
     return np.sort((low + (thick - 1) / 2 - (count - 1) / 2) * towards)
 
