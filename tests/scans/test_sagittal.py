@@ -84,6 +84,9 @@ def test_a_disc_is_present_in_the_slabs_near_it_alone():
     assert here.levels.tolist() == [21, 22]
     assert beside.states[21:26].tolist() == [OUTSIDE, UNKNOWN, UNKNOWN, PRESENT, PRESENT]
     np.testing.assert_array_equal(beside.points, sample.points[3:])
+    plane = sample.in_plane()  # at 0, as the first slab
+    assert plane.levels.tolist() == [21, 22] and plane.states.tolist() == here.states.tolist()
+    np.testing.assert_array_equal(plane.image, sample.image)
 
 
 def test_the_curve_follows_a_scoliosis_and_not_a_slip():

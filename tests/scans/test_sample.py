@@ -95,6 +95,15 @@ def test_augmented_points_stay_in_the_image_and_weights_follow_states():
     assert target.shape == (25, 64, 64) and torch.equal(longer[:24], weight) and torch.equal(longer[24], weight[18])
 
 
+def test_discs_of_a_curved_spine_that_the_slice_does_not_show_are_not_learned_there():
+    sample = lumbar()
+    sample.across = np.array([0.0, 0.0, 4.0, 8.0, -20.0])  # L4-L5 may be seen, L5-S1 is not
+    _, target, weight, _ = TrainingSlices([sample], range(2, 26), 4.0)[0]
+    shown = [level for level, heatmap in zip(range(2, 26), target, strict=True) if heatmap.max() > 0.5]
+    assert shown == [21, 22, 23]
+    assert float(weight[24 - 2].min()) < 0.01 and float(weight[25 - 2].min()) == 1
+
+
 def test_samples_come_back_and_pickles_are_refused(tmp_path):
     sample = lumbar()
     save_sample(tmp_path / "a.npz", sample, np.zeros((24, 60, 30)))

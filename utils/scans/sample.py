@@ -62,20 +62,27 @@ class Sample:
         """Size of a pixel in mm."""
         return self.plane.spacing
 
+    def in_plane(self):
+        """Return the sample as its image shows it, which is the slab through the labels; see `in_slab`."""
+        return self._seen(self.image, np.abs(self.across))
+
     def in_slab(self, index):
         """Return the sample as one of its slabs shows it.
 
         A disc beside the slab by more than 14 mm is outside of it; one beside it by more than 5 mm may or may
         not be seen, so that it is unknown.
         """
-        away = np.abs(self.across - self.offsets[index])
+        return self._seen(self.slabs[index].astype(np.float32), np.abs(self.across - self.offsets[index]))
+
+    def _seen(self, image, away):
+        """Return the sample with an image, and with those of its discs that lie near it."""
         states = self.states.copy()
         states[self.levels[away > IN_SLAB_MM]] = UNKNOWN
         states[self.levels[away > BESIDE_MM]] = OUTSIDE
         kept = away <= IN_SLAB_MM
         return replace(
-            self, image=self.slabs[index].astype(np.float32), points=self.points[kept], levels=self.levels[kept],
-            across=self.across[kept], states=states,
+            self, image=image, points=self.points[kept], levels=self.levels[kept], across=self.across[kept],
+            states=states,
         )  # fmt: skip
 
 

@@ -115,7 +115,7 @@ def validate(labeller, val_sets, shown):
     labeller.network.eval()
     own = []
     for index in ranks.deal(range(len(samples))):
-        sample = samples[index]
+        sample = samples[index].in_plane()
         found = labeller.label(sample.image[None])
         truth, prediction = ((each.points * sample.spacing, each.levels) for each in (sample, found))
         heat = (255 * found.heatmaps.max(0)).astype(np.uint8) if index < shown else None

@@ -97,13 +97,13 @@ class TrainingSlices(Dataset):
         sample = self.sample_of(index)
         if self.augment:
             rng = np.random.default_rng([self.seed, 2, self.epoch, index])
-            if rng.random() < SLAB_SHARE:
-                sample = sample.in_slab(rng.integers(len(sample.slabs)))
+            beside = rng.random() < SLAB_SHARE
+            sample = sample.in_slab(rng.integers(len(sample.slabs))) if beside else sample.in_plane()
             image, points, levels, states = transform(rng, sample)
             if rng.random() < self.masked and len(points):
                 image = mask_to_spine(image[None], points, sample.spacing)[0]
         else:
-            image, points, levels, states = place(crop_map(sample.image.shape, CROP), sample)
+            image, points, levels, states = place(crop_map(sample.image.shape, CROP), sample.in_plane())
         channels = [self.levels.index(level) for level in levels if level in self.levels]
         known = np.array([level in self.levels for level in levels], bool)
         target = render(points[known], channels, len(self.levels), CROP, self.sigma_mm, sample.spacing)
