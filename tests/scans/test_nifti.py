@@ -184,6 +184,8 @@ def broken(tmp_path, kind):
     elif kind == "nan":
         good[2, 2, 2] = np.nan
         save(path, good)
+    elif kind == "huge":
+        save(path, np.random.default_rng(0).random((6, 6, 6)) * 1e39)
     elif kind == "constant":
         save(path, np.full((6, 6, 6), 3.0))
     else:
@@ -208,6 +210,7 @@ def broken(tmp_path, kind):
         ("4D", "4 dimensions"),
         ("no voxels", "no voxels .6x6x0."),
         ("nan", "not finite"),
+        ("huge", "beyond 3e38"),
         ("constant", "same value"),
         ("zero", "affine"),
         ("inf", "affine"),
@@ -221,10 +224,14 @@ def test_scans_that_cannot_be_used_have_a_reason(kind, reason, tmp_path):
 def test_normalising_ignores_units_and_keeps_empty_parts_black():
     image = np.zeros((30, 30), np.float32)
     image[:, 10:] = np.random.default_rng(0).uniform(100, 200, (30, 20))
-    first, second = normalise(image), normalise(image * 7)
-    np.testing.assert_allclose(first, second, atol=1e-5)
+    first = normalise(image)
+    for factor in (7.0, 1e-15, 1e-30, 1e30):
+        np.testing.assert_allclose(normalise(image * np.float32(factor)), first, atol=1e-5)
     assert first[:, :10].max() == 0 and first.max() == 1
     assert not normalise(np.zeros((4, 4))).any()
+    few = np.ones((100, 100), np.float32)
+    few[0, 0] = 5.0  # all but one pixel are equal
+    assert normalise(few)[0, 0] == 1 and normalise(few)[1:].max() == 0
 
 
 @pytest.mark.parametrize(

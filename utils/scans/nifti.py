@@ -196,10 +196,11 @@ def read_scan(path, max_voxels=MAX_VOXELS):
         that are not finite, is constant, or has no usable affine.
     """
     data, affine, header = load_volume(path, max_voxels)
-    data = data.astype(np.float32, copy=False)
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused below
+        data = data.astype(np.float32, copy=False)
     low, high = data.min(), data.max()
     if not (np.isfinite(low) and np.isfinite(high)):
-        raise ScanError("it holds values that are not finite")
+        raise ScanError("it holds values that are not finite, or beyond 3e38")
     if low == high:
         raise ScanError("all of its voxels have the same value")
     return Scan(Path(path), data, affine, header)

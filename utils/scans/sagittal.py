@@ -174,6 +174,7 @@ def normalise(image):
     if not filled.any():
         return np.zeros(image.shape, np.float32)
     low, high = np.percentile(image[filled], [0.5, 99.5]).tolist()  # plain numbers: what is single stays single
-    scaled = np.clip((image - low) / max(high - low, 1e-12), 0, 1) * filled
+    scaled = np.clip((image - low) / (high - low), 0, 1) if high > low else (image > low).astype(np.float32)
+    scaled *= filled
     root = float(np.log(0.25) / np.log(np.clip(scaled[filled].mean(), 1e-3, 0.25)))
     return (scaled**root).astype(np.float32)
