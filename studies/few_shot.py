@@ -9,7 +9,7 @@ from pathlib import Path
 from studies.flags import add_training_flags
 from utils.discs import LEVELS, parse_levels
 from utils.inference.shipped import SHIPPED
-from utils.system.flags import new_parser
+from utils.system.flags import natural_number, new_parser
 
 
 def build_parser():
@@ -19,7 +19,7 @@ def build_parser():
     data = parser.add_argument_group("input")
     data.add_argument("--data", type=Path, required=True, help="a tree laid out like spine-generic")
     data.add_argument("--split-file", type=Path, required=True, help="its split, by subject")
-    data.add_argument("--sizes", type=int, nargs="+", default=[5, 10, 29], help="subjects to train on")
+    data.add_argument("--sizes", type=natural_number, nargs="+", default=[5, 10, 29], help="subjects to train on")
     scores = parser.add_argument_group("scores")
     scores.add_argument("--levels", type=parse_levels, default=LEVELS, help="discs to score")
     add_training_flags(parser)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from utils.system.flags import new_parser
+from utils.system.flags import natural_number, new_parser
 
 
 def build_parser():
@@ -11,7 +11,7 @@ def build_parser():
     parser = new_parser(__doc__, example, "python -m studies.lateral")
     data = parser.add_argument_group("input")
     data.add_argument("--weights", type=Path, required=True, help="a run's folder, or a checkpoint file")
-    data.add_argument("--subjects", type=int, default=20, help="synthetic subjects, with two scans each")
+    data.add_argument("--subjects", type=natural_number, default=20, help="synthetic subjects, with two scans each")
     return parser
 
 
@@ -32,7 +32,7 @@ from utils.inference.labeller import load_labeller
 from utils.synthesis.anatomy import generate_anatomy
 from utils.synthesis.canvas import PIXEL_MM
 from utils.synthesis.volumes import choose_field_of_view, generate_volume
-from utils.system.files import UserError, run
+from utils.system.files import run
 from utils.system.numbers import number
 
 CURVED_MM = 12  # left-right, from end to end of the spine
@@ -69,8 +69,6 @@ def errors_of(labeller, volume):
 def main(argv=None):
     """Score, as the flags say."""
     args = build_parser().parse_args(argv)
-    if args.subjects < 1:
-        raise UserError(f"--subjects {args.subjects}: give 1 or more")
     labeller, errors, n_true = load_labeller(args.weights), [], 0
     for rng, anatomy in itertools.islice(curved_subjects(), args.subjects):
         for contrast, voxel in VOXEL_MM.items():

@@ -6,7 +6,7 @@ All have about as many parameters (0.4 to 0.5 million), and see as many images.
 from pathlib import Path
 
 from studies.flags import add_training_flags
-from utils.system.flags import new_parser
+from utils.system.flags import natural_number, new_parser
 
 
 def build_parser():
@@ -17,7 +17,7 @@ def build_parser():
     data.add_argument("--data", type=Path, nargs="+", metavar="FOLDER", required=True, help="prepared data to train on")
     data.add_argument("--test", type=Path, nargs="+", metavar="FOLDER",
                       help="prepared data whose test splits are scored (default: those of --data)")  # fmt: skip
-    data.add_argument("--seeds", type=int, default=3, help="trainings of each network")
+    data.add_argument("--seeds", type=natural_number, default=3, help="trainings of each network")
     add_training_flags(parser)
     return parser
 
@@ -33,7 +33,7 @@ from utils.evaluation.cases import Case
 from utils.evaluation.scores import score
 from utils.evaluation.tables import markdown
 from utils.scans.prepared import load_split
-from utils.system.files import UserError, run, save_text
+from utils.system.files import run, save_text
 from utils.system.numbers import number
 
 # Each with the width that gives it 0.4 to 0.5 million parameters.
@@ -53,8 +53,6 @@ HEAD = ["", "parameters", "seeds", *SCORES, *(f"{title}, no search" for title in
 def main(argv=None):
     """Train and compare, as the flags say; the table is written anew after each training."""
     args = build_parser().parse_args(argv)
-    if args.seeds < 1:
-        raise UserError(f"--seeds {args.seeds}: give 1 or more")
     tests = args.test or args.data
     for test in tests:
         load_split(test, "test")  # before hours of training: it refuses an empty one

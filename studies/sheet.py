@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from utils.discs import LEVELS, name
-from utils.system.flags import new_parser, whole_number
+from utils.system.flags import natural_number, new_parser, whole_number
 
 
 def build_parser():
@@ -11,8 +11,8 @@ def build_parser():
     parser = new_parser(__doc__, "python -m studies.sheet --data dataset/a dataset/b --out output/sheet", "sheet")
     parser.add_argument("--data", type=Path, nargs="+", required=True, metavar="FOLDER", help="prepared data sets")
     parser.add_argument("--split", choices=("train", "val", "test"), default="train", help="of all data sets")
-    parser.add_argument("--images", type=whole_number, default=24, help="real images on a sheet, and synthetic ones")
-    parser.add_argument("--anatomies", type=whole_number, default=48, help="synthetic spines to take images of")
+    parser.add_argument("--images", type=natural_number, default=24, help="real images on a sheet, and synthetic ones")
+    parser.add_argument("--anatomies", type=natural_number, default=48, help="synthetic spines to take images of")
     parser.add_argument("--seed", type=whole_number, default=0, help="of the choice and of the synthetic images")
     parser.add_argument("--points", action="store_true", help="also draw the discs")
     parser.add_argument("--out", required=True, metavar="PREFIX", help="sheets are PREFIX_cervical.png and so on")
@@ -31,7 +31,7 @@ from torch.utils.data import ConcatDataset
 from utils.scans.prepared import load_split
 from utils.scans.sample import PRESENT
 from utils.synthesis.images import SIZE, generate_bank, generate_images
-from utils.system.files import UserError, replace_file, run
+from utils.system.files import replace_file, run
 
 REGIONS = {"cervical": range(1, 9), "thoracic": range(9, 20), "lumbar": range(20, 26)}  # of the middle disc in view
 COLUMNS, BAND = 4, 12  # images side by side on either side of a sheet, and pixels between both sides
@@ -109,8 +109,6 @@ def _tile(image, points, levels):
 def main(argv=None):
     """Draw a sheet for each region that the data sets show."""
     args = build_parser().parse_args(argv)
-    if not args.images or not args.anatomies:
-        raise UserError("--images 0 or --anatomies 0 leaves nothing to draw: give 1 or more")
     samples = ConcatDataset([load_split(folder, args.split) for folder in args.data])
     rng = np.random.default_rng(args.seed)
     real = {region: real_images(samples, region, args.images, rng) for region in REGIONS}

@@ -7,7 +7,7 @@ the whole spine and of its lumbar part. Levels are counted up from the sacrum, w
 from pathlib import Path
 
 from utils.inference.shipped import SHIPPED
-from utils.system.flags import new_parser
+from utils.system.flags import natural_number, new_parser
 
 
 def build_parser():
@@ -15,7 +15,7 @@ def build_parser():
     parser = new_parser(__doc__, "python -m studies.transitional --subjects 20", "python -m studies.transitional")
     data = parser.add_argument_group("input")
     data.add_argument("--weights", type=Path, help="a run's folder, or a checkpoint file (default: those shipped)")
-    data.add_argument("--subjects", type=int, default=20, help="synthetic subjects of each kind, with a scan per view")
+    data.add_argument("--subjects", type=natural_number, default=20, help="subjects of each kind, with a scan per view")
     return parser
 
 
@@ -34,7 +34,7 @@ from utils.inference.flags import doubts_of
 from utils.inference.labeller import load_labeller
 from utils.synthesis.anatomy import generate_anatomy
 from utils.synthesis.volumes import generate_volume
-from utils.system.files import UserError, run
+from utils.system.files import run
 
 FLAG = "transitional vertebra?"
 SURE = 0.8  # level confidence
@@ -76,8 +76,6 @@ def row_of(kind, view, labelled):
 def main(argv=None):
     """Label and count, as the flags say."""
     args = build_parser().parse_args(argv)
-    if args.subjects < 1:
-        raise UserError(f"--subjects {args.subjects}: give 1 or more")
     labeller, rows = load_labeller(args.weights or SHIPPED), []
     for kind, (lumbar, remnant) in KINDS.items():
         labelled = {view: [] for view in VIEWS}

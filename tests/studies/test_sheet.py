@@ -1,13 +1,11 @@
 """Sheets of real and synthetic images: regions by hand, real images on the left, synthetic ones on the right."""
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from studies import sheet
 from utils.synthesis.batches import validation_samples
 from utils.synthesis.images import SIZE
-from utils.system.files import UserError
 
 
 def test_the_region_of_a_view_is_that_of_its_middle_disc():
@@ -25,8 +23,3 @@ def test_a_sheet_has_the_real_image_on_the_left_and_a_synthetic_one_on_the_right
     np.testing.assert_array_equal(picture[:, :SIZE], np.uint8(sample.image * 255))
     left = sheet.COLUMNS * SIZE + sheet.BAND
     assert picture[:, left : left + SIZE].any() and (picture[:, left - sheet.BAND : left] == 255).all()
-
-
-def test_nothing_to_draw_is_an_error():
-    with pytest.raises(UserError, match="give 1 or more"):
-        sheet.main(["--data", "x", "--out", "y", "--images", "0"])

@@ -8,7 +8,7 @@ import pytest
 
 import train
 from models import build_model
-from studies import few_shot, folds, lateral, networks, non_spine, transitional
+from studies import few_shot, folds, lateral, networks, non_spine, sheet, transitional
 from studies.trainings import without_init
 from utils.inference.labeller import Prediction
 from utils.synthesis.anatomy import generate_anatomy
@@ -124,7 +124,6 @@ def test_a_row_of_non_spine_images_by_hand():
     ("study", "flags", "reason"),
     [
         (few_shot, ["--split-file", "nowhere.json", "--out", "out"], "is no split"),
-        (networks, ["--seeds", "0", "--out", "out"], "--seeds 0: give 1 or more"),
         (networks, ["--out", "out"], "tree holds no prepared data"),
         (networks, ["--test", "other", "--out", "out"], "other holds no prepared data"),
         (non_spine, ["--split-file", "split.json"], "has no scan of the train and val subjects"),
@@ -136,7 +135,20 @@ def test_mistakes_are_explained(study, flags, reason, tmp_path, monkeypatch):
     (tmp_path / "tree").mkdir()
     with pytest.raises(UserError, match=reason):
         study.main(["--data", "tree", *flags])
-    with pytest.raises(UserError, match="--subjects 0: give 1 or more"):
-        lateral.main(["--weights", "w.pt", "--subjects", "0"])
-    with pytest.raises(UserError, match="--subjects 0: give 1 or more"):
-        transitional.main(["--subjects", "0"])
+
+
+@pytest.mark.parametrize(
+    ("study", "flag"),
+    [
+        (few_shot, "--sizes"),
+        (lateral, "--subjects"),
+        (networks, "--seeds"),
+        (sheet, "--images"),
+        (sheet, "--anatomies"),
+        (transitional, "--subjects"),
+    ],
+)
+def test_counts_below_1_are_refused(study, flag, capsys):
+    with pytest.raises(SystemExit):
+        study.main([flag, "0"])
+    assert f"argument {flag}: 0 is not a whole number of 1 or more\n" in capsys.readouterr().err

@@ -4,7 +4,7 @@ import argparse
 
 import pytest
 
-from utils.system.flags import as_typed, new_parser, whole_number
+from utils.system.flags import as_typed, natural_number, new_parser, whole_number
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,10 @@ def test_whole_numbers(text):
     assert whole_number("12") == 12
     with pytest.raises(argparse.ArgumentTypeError, match="not a whole number"):
         whole_number(text)
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1.5", "x", ""])
+def test_natural_numbers(text):
+    assert natural_number("12") == 12
+    with pytest.raises(argparse.ArgumentTypeError, match="not a whole number of 1 or more"):
+        natural_number(text)
