@@ -17,7 +17,7 @@ def build_parser():
     data = parser.add_argument_group("input")
     data.add_argument("--data", type=Path, required=True, help="a tree laid out like spine-generic")
     data.add_argument("--folds", type=Path, required=True, help="JSON file: a list of lists of subjects")
-    data.add_argument("--learn", type=parse_levels, metavar="LEVELS", help="discs to train on (default: all)")
+    data.add_argument("--learn", type=parse_levels, default=LEVELS, metavar="LEVELS", help="discs to train on")
     scores = parser.add_argument_group("scores")
     scores.add_argument("--levels", type=parse_levels, default=LEVELS, help="discs to score")
     scores.add_argument("--by", default="contrast", metavar="COLUMN", help="group scans by this column")

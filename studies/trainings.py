@@ -1,23 +1,47 @@
 """What several comparisons share: data that is prepared once, runs that are trained once, and their test scans.
 
-What lies in the output folder already is not made again.
+What lies in the output folder already is used again, or refused where it was made with other settings.
 """
 
+import json
 import sys
+
+import torch
 
 import prepare_spinegeneric
 import train
+from utils.discs import LEVELS
 from utils.evaluation.cases import Case
 from utils.inference.labeller import load_labeller
 from utils.scans.prepared import load_split
-from utils.training.runs import holds_run
+from utils.scans.splits import read_split_file
+from utils.system.files import UserError, save_json
+from utils.training.runs import flag_of, holds_run, load_last
+from utils.training.sources import Prepared
+
+FREE = ("data", "out", "workers", "device", "resume")  # flags that may differ; data are compared by their content
 
 
-def prepared(tree, out, split_file, levels=None):
-    """Prepare a tree by a split file, unless that is done; returns ``out``."""
+def prepared(tree, out, split_file, levels=LEVELS):
+    """Prepare a tree by a split file, unless that is done; returns ``out``.
+
+    Raises
+    ------
+    UserError
+        If ``out`` was prepared with other settings.
+    """
+    settings = {"tree": str(tree.resolve()), "split": read_split_file(split_file), "choice of levels": list(levels)}
+    record = out / "study.json"
     if not (out / "summary.json").exists():
-        flags = ["--data", str(tree), "--out", str(out), "--split-file", str(split_file)]
-        prepare_spinegeneric.main(flags + (["--levels", ",".join(map(str, levels))] if levels else []))
+        flags = ["--data", tree, "--out", out, "--split-file", split_file, "--levels", ",".join(map(str, levels))]
+        prepare_spinegeneric.main([str(flag) for flag in flags])
+        save_json(record, settings)
+    elif not record.exists():
+        raise UserError(f"{out} has no {record.name}, which says how it was prepared: remove it, or give another --out")
+    else:
+        earlier = json.loads(record.read_text(encoding="utf-8"))
+        if other := [key for key in settings if settings[key] != earlier.get(key)]:
+            raise UserError(f"{out} was prepared with another {', '.join(other)}: remove it, or give another --out")
     return out
 
 
@@ -36,14 +60,36 @@ def trained(data, out, flags):
     Returns
     -------
     utils.inference.labeller.Labeller
+
+    Raises
+    ------
+    UserError
+        If ``out`` holds a run with other flags or on other samples.
     """
+    flags = ["--data", *map(str, data), "--out", str(out), *flags]
     if holds_run(out):
+        check_same(out, train.build_parser().parse_args(flags))
         flags = [*without_init(flags), "--resume"]
     if not (out / "convergence.gif").exists():
-        status = train.main(["--data", *map(str, data), "--out", str(out), *flags])
+        status = train.main(flags)
         if status:  # it was stopped: the next call resumes it
             sys.exit(status)
     return load_labeller(out)
+
+
+def check_same(out, args):
+    """Refuse a run with other flags of train.py, or on other samples.
+
+    Resuming checks less: it takes the network and the weights to start from as the run has them.
+    """
+    settings, run = train.settle(args), load_last(out)
+    keys = [key for key in vars(args) if key not in FREE and settings[key] != run["args"].get(key)]
+    if keys:
+        flags = ", ".join(flag_of(key, run["args"].get(key)) for key in keys)
+        raise UserError(f"{out} holds a run with {flags}: give the same, remove it, or give another --out")
+    samples = Prepared(args, settings["batch_size"], torch.device("cpu")).digest
+    if run.get("samples", samples) != samples:
+        raise UserError(f"{out} holds a run on other samples: remove it, or give another --out")
 
 
 def without_init(flags):

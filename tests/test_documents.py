@@ -32,7 +32,7 @@ SECTIONS = [
 ]  # fmt: skip
 PROGRAMS = [
     *(path.stem for path in ROOT.glob("*.py")), "docs.draw",
-    *(f"studies.{path.stem}" for path in ROOT.glob("studies/*.py") if "build_parser" in path.read_text()),
+    *(f"studies.{path.stem}" for path in ROOT.glob("studies/*.py") if "def build_parser" in path.read_text()),
 ]  # fmt: skip
 FOREIGN_FLAGS = {"--check", "--nproc-per-node", "--nnodes", "--rdzv-backend", "--rdzv-endpoint"}  # sha256sum, torchrun
 

@@ -9,7 +9,6 @@ import pytest
 import train
 from models import build_model
 from studies import few_shot, folds, lateral, networks, non_spine, sheet, transitional
-from studies.trainings import without_init
 from utils.inference.labeller import Prediction
 from utils.synthesis.anatomy import generate_anatomy
 from utils.system.files import UserError
@@ -41,19 +40,6 @@ def test_folds_that_cannot_be_used_are_an_error(content, tmp_path):
     with pytest.raises(UserError, match="holds no folds: write JSON with two or more lists"):
         folds.main(["--data", "x", "--folds", str(tmp_path / "folds.json"), "--out", str(tmp_path / "out")])
     assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize(
-    ("flags", "expected"),
-    [
-        (["--lr", "1"], ["--lr", "1"]),
-        (["--init", "--lr", "1"], ["--lr", "1"]),
-        (["--lr", "1", "--init", "w.pt", "--epochs", "2"], ["--lr", "1", "--epochs", "2"]),
-        (["--init"], []),
-    ],
-)
-def test_a_run_that_is_resumed_takes_no_weights_to_start_from(flags, expected):
-    assert without_init(flags) == expected
 
 
 def test_from_scratch_the_network_has_the_shape_of_the_weights_to_start_from():
