@@ -1,6 +1,6 @@
 """Non-spine images: how many discs are found, and with what confidence, where there is no spine as it should be.
 
-Scans of the train and val splits upside down, mirrored, cut axially, replaced by noise or blank, beside the
+Scans of the train and val splits upside down, flipped, cut axially, replaced by noise or blank, beside the
 scans as they are.
 """
 
@@ -25,33 +25,40 @@ if __name__ == "__main__":
     build_parser().parse_args()  # --help and misspelt flags are answered before the slow imports below
 
 # ruff: noqa: E402
+import nibabel
 import numpy as np
-from skimage.transform import resize
+from scipy import ndimage
 
-from prepare_spinegeneric import read_split_file
 from utils.evaluation.tables import markdown, share
 from utils.inference.labeller import load_labeller
 from utils.scans.bids import find_scans
-from utils.scans.nifti import read_scan
+from utils.scans.nifti import ScanError, read_scan
 from utils.scans.sagittal import normalise, slabs_of
-from utils.system.files import UserError, run
+from utils.scans.splits import match_split, read_split_file
+from utils.system.files import UserError, run, warn
 from utils.system.numbers import number
 
 CONFIDENT = 0.9
 
 
 def axial(scan, count):
-    """Return axial slices (count, H, W) of a scan, in 0..1, with pixels of a millimetre."""
-    across, along, _ = np.linalg.norm(scan.affine[:3, :3], axis=0)
-    places = np.linspace(0.3, 0.7, count) * (scan.data.shape[2] - 1)
-    size = [max(64, round(length * mm)) for length, mm in zip(scan.data.shape[:2], (across, along), strict=True)]
-    return np.stack([normalise(resize(scan.data[:, :, int(place)].astype(float), size)) for place in places])
+    """Return axial slices (count, H, W) of a scan, in 0..1, with pixels of a millimetre, or less in a narrow scan."""
+    # In the file, any of its axes may run from inferior to superior.
+    image = nibabel.as_closest_canonical(nibabel.Nifti1Image(scan.data, scan.affine))
+    data, sizes = image.get_fdata(), np.linalg.norm(image.affine[:3, :3], axis=0)
+    zoom = np.array([max(64, round(n * mm)) / n for n, mm in zip(data.shape[:2], sizes, strict=False)])
+    blur = np.maximum(0, (1 / zoom - 1) / 2)  # shrinking without it would alias
+    images = []
+    for place in np.linspace(0.3, 0.7, count) * (data.shape[2] - 1):
+        smooth = ndimage.gaussian_filter(data[:, :, int(place)], blur, mode="mirror")
+        images.append(normalise(ndimage.zoom(smooth, zoom, order=1, mode="mirror", grid_mode=True)))
+    return np.stack(images)
 
 
 def images_of(scan, slabs, rng):
     """Return {kind: images (S, H, W)} made of a scan and its slabs."""
     return {
-        "as it is": slabs, "upside down": slabs[:, ::-1], "mirrored front to back": slabs[:, :, ::-1],
+        "as they are": slabs, "upside down": slabs[:, ::-1], "flipped front to back": slabs[:, :, ::-1],
         "axial": axial(scan, len(slabs)), "noise": rng.rayleigh(0.2, slabs.shape), "blank": np.zeros_like(slabs),
     }  # fmt: skip
 
@@ -62,23 +69,30 @@ def row_of(kind, predictions):
     empty = sum(len(one.levels) == 0 for one in predictions)
     highest = number(confidence.max()) if len(confidence) else "-"
     confident = share((confidence >= CONFIDENT).sum(), len(confidence))
-    return [kind, n, share(empty, n), f"{len(confidence) / n:.1f}", confident, highest]
+    return [kind, share(empty, n), f"{len(confidence) / n:.1f}", confident, highest]
 
 
 def main(argv=None):
     """Label and count, as the flags say."""
     args = build_parser().parse_args(argv)
-    split_of = read_split_file(args.split_file)
-    files = [f for f in find_scans(args.data, ["T1w", "T2w"]) if split_of.get(f.subject) in ("train", "val")]
+    files = find_scans(args.data)
+    split_of, _ = match_split(read_split_file(args.split_file), {f.subject for f in files}, args.split_file)
+    files = [f for f in files if split_of.get(f.subject) in ("train", "val")]
     if not files:
         raise UserError(f"{args.data} has no scan of the train and val subjects of {args.split_file}")
     labeller, rng, found = load_labeller(args.weights or SHIPPED), np.random.default_rng(0), {}
     for file in files:
-        scan = read_scan(file.image)
+        try:
+            scan = read_scan(file.image)
+        except ScanError as error:
+            warn(f"{file.name} is skipped: {error}")
+            continue
         slabs, offsets, _ = slabs_of(scan, labeller.resolution)
         for kind, images in images_of(scan, slabs, rng).items():
             found.setdefault(kind, []).append(labeller.label(np.ascontiguousarray(images, np.float32), offsets))
-    head = ["images", "N", "without any disc, %", "discs per scan", f"confidence {CONFIDENT} or more, %"]
+    if not found:
+        raise UserError(f"no scan of the train and val subjects of {args.split_file} can be read: see the warnings")
+    head = ["images", "without any disc %", "discs per scan", f"confidence {CONFIDENT} or more, % of discs"]
     print(markdown([*head, "highest confidence"], [row_of(kind, predictions) for kind, predictions in found.items()]))
 
 

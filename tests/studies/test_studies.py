@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,9 @@ import pytest
 import train
 from models import build_model
 from studies import few_shot, folds, lateral, networks, non_spine, sheet, transitional
+from tests.predicted import FixedLabels, save_scan
 from utils.inference.labeller import Prediction
+from utils.scans.nifti import read_scan
 from utils.synthesis.anatomy import generate_anatomy
 from utils.system.files import UserError
 
@@ -102,8 +105,38 @@ def test_views_of_transitional_spines_show_the_sacrum_and_what_is_above():
 
 def test_a_row_of_non_spine_images_by_hand():
     row = non_spine.row_of("noise", [predicted([]), predicted([0.95, 0.5, 0.9, 0.1])])
-    assert row == ["noise", 2, "50.0 (1/2)", "2.0", "50.0 (2/4)", "0.95"]
-    assert non_spine.row_of("blank", [predicted([])]) == ["blank", 1, "100.0 (1/1)", "0.0", "-", "-"]
+    assert row == ["noise", "50.0 (1/2)", "2.0", "50.0 (2/4)", "0.95"]
+    assert non_spine.row_of("blank", [predicted([])]) == ["blank", "100.0 (1/1)", "0.0", "-", "-"]
+
+
+@pytest.mark.parametrize("codes", ["PIR", "ASL", "LPS"])
+def test_axial_images_are_the_same_whatever_the_orientation_of_the_file(codes, tmp_path):
+    images = []
+    for name in ("RAS", codes):
+        save_scan(tmp_path / f"{name}.nii", name)
+        images.append(non_spine.axial(read_scan(tmp_path / f"{name}.nii"), 3))
+    assert images[0].shape == (3, 64, 72)  # 12 voxels of 3 mm, of which 64 pixels are made, and 80 of 0.9 mm
+    np.testing.assert_allclose(*images, atol=1e-6)
+
+
+def test_the_table_of_non_spine_images_skips_what_cannot_be_read(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(non_spine, "load_labeller", FixedLabels)
+    save_scan(tmp_path / "sub-1" / "anat" / "sub-1_T2w.nii.gz", shape=(12, 80, 180))
+    (tmp_path / "sub-2" / "anat").mkdir(parents=True)
+    (tmp_path / "sub-2" / "anat" / "sub-2_T2w.nii.gz").touch()
+    flags = ["--data", str(tmp_path), "--split-file", str(tmp_path / "split.json")]
+    (tmp_path / "split.json").write_text('{"train": ["1"], "val": ["2"]}')  # without sub-, as is allowed elsewhere
+    non_spine.main(flags)
+    table, warnings = capsys.readouterr()
+    head, _, *rows = table.splitlines()
+    kinds = [row.split(" | ")[0].strip("| ") for row in rows]
+    results = (Path(__file__).parents[2] / "docs" / "results.md").read_text(encoding="utf-8")
+    assert f"\n{head}\n" in results and len(kinds) == 6 and all(f"\n| {kind} | " in results for kind in kinds)
+    assert "| as they are | 0.0 (0/1) | 4.0 | 100.0 (4/4) | 0.90 |" in table
+    assert warnings.startswith("warning: sub-2_T2w is skipped: it is empty (0 bytes)")
+    (tmp_path / "split.json").write_text('{"val": ["sub-2"]}')
+    with pytest.raises(UserError, match="no scan of the train and val subjects of .*split.json can be read"):
+        non_spine.main(flags)
 
 
 @pytest.mark.parametrize(
