@@ -30,18 +30,16 @@ if __name__ == "__main__":
     build_parser().parse_args()  # --help and misspelt flags are answered before the slow imports below
 
 # ruff: noqa: E402
-import json
-
 import numpy as np
 
-from prepare_spinegeneric import read_split_file
 from studies.trainings import labelled, prepared, trained
 from utils.evaluation.cases import compare
 from utils.evaluation.intervals import differences
 from utils.evaluation.scores import score
 from utils.evaluation.tables import comparison_table, labelled_table
 from utils.inference.labeller import load_labeller
-from utils.system.files import run, save_json, save_text
+from utils.scans.splits import SPLITS, read_split_file
+from utils.system.files import UserError, run, save_json, save_text
 
 SYNTHETIC = SHIPPED.with_name("synthetic.pt")
 
@@ -60,11 +58,28 @@ def starts_of(levels):
     }
 
 
+def read_split(path, largest):
+    """Return {split: its subjects}, as a split file has them in each.
+
+    Raises
+    ------
+    UserError
+        If a split is empty, or that to train on has fewer than ``largest`` subjects.
+    """
+    split_of = read_split_file(path)
+    subjects = {split: [subject for subject, own in split_of.items() if own == split] for split in SPLITS}
+    for split in SPLITS:
+        if not subjects[split]:
+            raise UserError(f"{path} has no subjects under {split!r}: add some")
+    if largest > len(subjects["train"]):
+        raise UserError(f"--sizes {largest}: {path} has {len(subjects['train'])} subjects to train on, so give no more")
+    return subjects
+
+
 def main(argv=None):
     """Train and compare, as the flags say."""
     args = build_parser().parse_args(argv)
-    read_split_file(args.split_file)  # refuses what is not a split
-    split = json.loads(args.split_file.read_text(encoding="utf-8"))
+    split = read_split(args.split_file, max(args.sizes))
     order = np.random.default_rng(0).permutation(split["train"]).tolist()
     starts = starts_of(args.levels)
     scores, discs = {}, {}

@@ -51,6 +51,19 @@ def test_from_scratch_the_network_has_the_shape_of_the_weights_to_start_from():
     assert joint[0][0] == "--init" and "--synthetic" in joint[0] and len(joint[1]) == 24
 
 
+def test_sizes_and_splits_of_few_shot_training_are_checked_before_anything_is_prepared(tmp_path):
+    path = tmp_path / "split.json"
+    path.write_text('\ufeff{"train": ["a", "b"], "val": ["c"], "test": ["d"]}', encoding="utf-8")  # from Windows
+    assert few_shot.read_split(path, 2) == {"train": ["a", "b"], "val": ["c"], "test": ["d"]}
+    flags = ["--data", "x", "--split-file", str(path), "--out", str(tmp_path / "out")]
+    with pytest.raises(UserError, match="^--sizes 3: .*split.json has 2 subjects to train on, so give no more$"):
+        few_shot.main([*flags, "--sizes", "3", "1"])
+    path.write_text('{"val": ["c"], "test": ["d"]}')
+    with pytest.raises(UserError, match="split.json has no subjects under 'train': add some"):
+        few_shot.main(flags)
+    assert not (tmp_path / "out").exists()
+
+
 def test_spread_over_seeds_by_hand():
     scores = [{"identified": share, "fp_rate": 0.25, "dtt_mean": 2.0} for share in (0.5, 0.7)]
     assert networks.cells(scores) == ["60.0 (14.14)", "25.0", "2.00"]  # 10 percent points over the root of 1/2
