@@ -29,15 +29,18 @@ if __name__ == "__main__":
     build_parser().parse_args()  # --help and misspelt flags are answered before the slow imports below
 
 # ruff: noqa: E402
+import itertools
 import json
+from collections import Counter
 
 from studies.trainings import labelled, prepared, trained
 from utils.evaluation.cases import compare
 from utils.evaluation.scores import groups_of, score, scores_by
 from utils.evaluation.tables import disc_rows, interval_line, labelled_table
+from utils.scans.bids import find_scans
 from utils.scans.prepared import load_split
 from utils.scans.selection import records_of
-from utils.scans.splits import check_together, person_groups
+from utils.scans.splits import SPLITS, check_together, match_split, person_groups
 from utils.system.files import UserError, run, save_json, save_table, save_text
 
 VALIDATION = 3  # subjects
@@ -49,17 +52,20 @@ def read_folds(path):
     Raises
     ------
     UserError
-        If the file does not hold at least two of them.
+        If the file does not hold at least two of them, or names a subject twice.
     """
     try:
-        folds = json.loads(path.read_text(encoding="utf-8"))
+        folds = json.loads(path.read_text(encoding="utf-8-sig"))
         lists = isinstance(folds, list) and all(isinstance(fold, list) and fold for fold in folds)
-        if not lists or len(folds) < 2:
+        if not lists or len(folds) < 2 or not all(isinstance(subject, str) for fold in folds for subject in fold):
             raise ValueError
     except (OSError, ValueError, RecursionError):
         raise UserError(
             f'{path} holds no folds: write JSON with two or more lists of subjects, like [["sub-01"], ["sub-02"]]'
         ) from None
+    ((subject, times),) = Counter(itertools.chain(*folds)).most_common(1)
+    if times > 1:
+        raise UserError(f"{path} names {subject} twice: keep one of the two")
     return folds
 
 
@@ -76,19 +82,26 @@ def split_of(folds, index, groups):
 
 
 def main(argv=None):
-    """Cross-validate, as the flags say."""
+    """Cross-validate, as the flags say; all folds are prepared and checked before the first training."""
     args = build_parser().parse_args(argv)
     folds = read_folds(args.folds)
-    subjects = [subject for fold in folds for subject in fold]
+    subjects = list(itertools.chain(*folds))
+    # Refuses a subject that is written in two ways.
+    match_split(dict.fromkeys(subjects), {scan.subject for scan in find_scans(args.data)}, args.folds)
     persons = person_groups(records_of(args.data, subjects), subjects)
     check_together(persons, {s: f"fold {index}" for index, fold in enumerate(folds, 1) for s in fold}, args.folds)
-    cases, groups = [], {}
+    cases, groups, sets = [], {}, []
     for index in range(len(folds)):
-        split = args.out / f"split{index}.json"
-        save_json(split, split_of(folds, index, persons))
-        data = prepared(args.data, args.out / f"data{index}", split, args.learn)
+        split, file = split_of(folds, index, persons), args.out / f"split{index}.json"
+        if not split["train"]:
+            raise UserError(f"{args.folds} leaves none to train on for fold {index + 1}: write larger folds, or more")
+        save_json(file, split)
+        data = prepared(args.data, args.out / f"data{index}", file, args.learn)
+        samples = {part: load_split(data, part) for part in SPLITS}  # refuses an empty one
+        groups.update(groups_of(data, samples["test"].without_pixels(), args.by))
+        sets.append(data)
+    for index, data in enumerate(sets):
         labeller = trained([data], args.out / f"fold{index}", args.flags)
-        groups.update(groups_of(data, load_split(data, "test").without_pixels(), args.by))
         cases += labelled(labeller, data)
     levels, how = list(args.levels), ("labelled", labeller.resolution)
     scores = scores_by(cases, lambda case: groups[case.name], levels, *how)

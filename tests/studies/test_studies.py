@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,11 +11,12 @@ import pytest
 import train
 from models import build_model
 from studies import few_shot, folds, lateral, networks, non_spine, sheet, transitional
+from tests.builders import lumbar
 from tests.predicted import FixedLabels, save_scan
 from utils.inference.labeller import Prediction
 from utils.scans.nifti import read_scan
 from utils.synthesis.anatomy import generate_anatomy
-from utils.system.files import UserError
+from utils.system.files import UserError, save_table
 
 
 def test_every_subject_is_tested_once_and_never_trained_on_in_its_fold():
@@ -37,12 +39,54 @@ def test_folds_that_part_one_person_are_an_error(tmp_path):
         folds.main(["--data", str(tmp_path), "--folds", str(tmp_path / "folds.json"), "--out", str(tmp_path / "out")])
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[]", '[["a"]]', '["a", "b"]', '[["a"], []]'])
+@pytest.mark.parametrize("content", ["", "{}", "[]", '[["a"]]', '["a", "b"]', '[["a"], []]', '[["a", ["b"]], ["c"]]'])
 def test_folds_that_cannot_be_used_are_an_error(content, tmp_path):
     (tmp_path / "folds.json").write_text(content)
     with pytest.raises(UserError, match="holds no folds: write JSON with two or more lists"):
         folds.main(["--data", "x", "--folds", str(tmp_path / "folds.json"), "--out", str(tmp_path / "out")])
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ('[["sub-1", "sub-2"], ["sub-1"]]', "folds.json names sub-1 twice: keep one of the two"),
+        ('[["sub-1", "sub-2"], ["1"]]', "folds.json names sub-1 twice, once as 1: keep one of the two"),
+        ('[["sub-1"], ["sub-2"]]', "folds.json leaves none to train on for fold 1: write larger folds, or more"),
+    ],
+)
+def test_folds_that_cannot_be_trained_on_are_an_error_before_anything_is_prepared(content, reason, tmp_path):
+    for subject in ("sub-1", "sub-2"):
+        (tmp_path / subject / "anat").mkdir(parents=True)
+        (tmp_path / subject / "anat" / f"{subject}_T2w.nii.gz").touch()
+    (tmp_path / "folds.json").write_text(content)
+    with pytest.raises(UserError, match=reason):
+        folds.main(["--data", str(tmp_path), "--folds", str(tmp_path / "folds.json"), "--out", str(tmp_path / "out")])
+    assert not (tmp_path / "out").exists()
+
+
+def test_all_folds_are_prepared_and_checked_before_the_first_training(tmp_path, monkeypatch):
+    made = []
+
+    def prepare(tree, out, split, levels):
+        made.append(out.name)
+        save_table(out / "samples.tsv", [("file", "name", "split"), ("x.npz", "sub-1_T2w", "test")], "\t")
+        return out
+
+    def train_first(data, out, flags):
+        made.append(out.name)
+        raise RuntimeError("enough")
+
+    monkeypatch.setattr(folds, "prepared", prepare)
+    monkeypatch.setattr(folds, "trained", train_first)
+    monkeypatch.setattr(folds, "load_split", lambda *_: SimpleNamespace(without_pixels=lambda: [lumbar()]))
+    (tmp_path / "folds.json").write_text('[["a"], ["b"], ["c"]]')
+    flags = ["--data", "x", "--folds", str(tmp_path / "folds.json"), "--out", str(tmp_path / "out")]
+    with pytest.raises(UserError, match="data0 has a column 'nonsense' with values: give another --by"):
+        folds.main([*flags, "--by", "nonsense"])
+    with pytest.raises(RuntimeError, match="enough"):
+        folds.main([*flags, "--by", "name"])
+    assert made == ["data0", "data0", "data1", "data2", "fold0"]
 
 
 def test_from_scratch_the_network_has_the_shape_of_the_weights_to_start_from():
