@@ -8,7 +8,8 @@ from utils.system.flags import natural_number, new_parser, whole_number
 
 def build_parser():
     """Return the parser of the command line."""
-    parser = new_parser(__doc__, "python -m studies.sheet --data dataset/a dataset/b --out output/sheet", "sheet")
+    example = "python -m studies.sheet --data dataset/a dataset/b --out output/sheet"
+    parser = new_parser(__doc__, example, "python -m studies.sheet")
     parser.add_argument("--data", type=Path, nargs="+", required=True, metavar="FOLDER", help="prepared data sets")
     parser.add_argument("--split", choices=("train", "val", "test"), default="train", help="of all data sets")
     parser.add_argument("--images", type=natural_number, default=24, help="real images on a sheet, and synthetic ones")

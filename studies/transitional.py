@@ -1,7 +1,8 @@
 """Transitional vertebrae: which synthetic spines get the flag, and what becomes of their levels.
 
 Spines with four, five or six lumbar vertebrae, and with a first sacral vertebra that is partly lumbarised, in views of
-the whole spine and of its lumbar part. Levels are counted up from the sacrum, whose disc is L5-S1.
+the whole spine and of its lumbar part. Levels are counted up from the sacrum, whose disc is L5-S1. A wrong scan is
+confident if it has no flag and a level confidence of 0.8 or more.
 """
 
 from pathlib import Path
@@ -37,7 +38,7 @@ from utils.synthesis.volumes import generate_volume
 from utils.system.files import run
 
 FLAG = "transitional vertebra?"
-SURE = 0.8  # level confidence
+CONFIDENT = 0.8  # level confidence
 # Lumbar vertebrae, and the height of the disc S1-S2 relative to a whole one.
 KINDS = {
     "5 lumbar vertebrae": (5, (0.0, 0.4)),
@@ -46,6 +47,7 @@ KINDS = {
     "6 lumbar vertebrae": (6, (0.0, 0.4)),
 }
 VIEWS = ("lumbar", "whole spine")
+HEAD = ["spines", "view", "N", "flagged %", "L5-S1 right %", "wrong and confident %"]
 LUMBAR_MM = 300.0
 BELOW_MM = 60.0  # what a view shows of the sacrum
 ABOVE_MM = 40.0  # and above C1-C2
@@ -69,8 +71,8 @@ def row_of(kind, view, labelled):
     n = len(labelled)
     flagged = sum(FLAG in doubts_of(found) for found, _ in labelled)
     wrong = [found for found, right in labelled if not right]
-    sure = sum(FLAG not in doubts_of(found) and found.level_confidence >= SURE for found in wrong)
-    return [kind, view, n, share(flagged, n), share(n - len(wrong), n), share(sure, n)]
+    confident = sum(FLAG not in doubts_of(found) and found.level_confidence >= CONFIDENT for found in wrong)
+    return [kind, view, n, share(flagged, n), share(n - len(wrong), n), share(confident, n)]
 
 
 def main(argv=None):
@@ -86,8 +88,7 @@ def main(argv=None):
                 volume = generate_volume(rng, anatomy, contrast, view_of(view, anatomy), [3.0, 1.0, 1.0])
                 labelled[view].append(label_and_judge(labeller, volume))
         rows += [row_of(kind, view, scans) for view, scans in labelled.items()]
-    head = ["spines", "view", "N", "flagged, %", "L5-S1 right, %", f"wrong, not flagged, level confidence {SURE}, %"]
-    print(markdown(head, rows))
+    print(markdown(HEAD, rows))
 
 
 if __name__ == "__main__":

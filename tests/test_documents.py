@@ -31,7 +31,7 @@ SECTIONS = [
     "Citation and licence",
 ]  # fmt: skip
 PROGRAMS = [
-    *(path.stem for path in ROOT.glob("*.py")), "docs.draw",
+    *(path.stem for path in ROOT.glob("*.py")), "docs.draw", "weights.publish",
     *(f"studies.{path.stem}" for path in ROOT.glob("studies/*.py") if "def build_parser" in path.read_text()),
 ]  # fmt: skip
 FOREIGN_FLAGS = {"--check", "--nproc-per-node", "--nnodes", "--rdzv-backend", "--rdzv-endpoint"}  # sha256sum, torchrun
@@ -95,6 +95,11 @@ def test_the_commands_that_are_shown_parse(name, arguments):
     parser = program(name).build_parser()
     if "--help" not in arguments:
         parser.parse_args(arguments)
+
+
+@pytest.mark.parametrize("name", [name for name in PROGRAMS if "." in name])
+def test_the_help_of_a_module_shows_how_it_is_called(name):
+    assert program(name).build_parser().format_help().startswith(f"usage: python -m {name} ")
 
 
 def test_flags_targets_and_variables_that_are_named_exist():

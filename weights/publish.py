@@ -21,7 +21,8 @@ VIEWS = 480  # augmented views to calibrate on, since few validation scans are l
 
 def build_parser():
     """Return the parser of the command line."""
-    parser = new_parser(__doc__, "python -m weights.publish output/joint --out weights/spine.pt", "weights.publish")
+    example = "python -m weights.publish output/joint --out weights/spine.pt"
+    parser = new_parser(__doc__, example, "python -m weights.publish")
     parser.add_argument("run", type=Path, help="a run of train.py --synthetic, or a checkpoint of it")
     parser.add_argument("--out", type=Path, required=True, help="file to write")
     return parser

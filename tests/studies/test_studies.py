@@ -18,6 +18,8 @@ from utils.scans.nifti import read_scan
 from utils.synthesis.anatomy import generate_anatomy
 from utils.system.files import UserError, save_table
 
+RESULTS = (Path(__file__).parents[2] / "docs" / "results.md").read_text(encoding="utf-8")
+
 
 def test_every_subject_is_tested_once_and_never_trained_on_in_its_fold():
     subjects = [[f"s{fold}{index}" for index in range(5)] for fold in range(3)]
@@ -148,9 +150,11 @@ def predicted(confidence):
 def test_a_row_of_transitional_spines_by_hand():
     fields = {"margin": 9.0, "other_levels": {21: 22}, "level_confidence": 0.5, "vertebrae": None}
     flagged = dataclasses.replace(predicted([0.9] * 4), **fields)
-    sure, unsure = (dataclasses.replace(flagged, other_levels={}, level_confidence=chance) for chance in (0.9, 0.7))
-    row = transitional.row_of("spines", "lumbar", [(flagged, False), (sure, True), (sure, False), (unsure, False)])
+    confident, other = (dataclasses.replace(flagged, other_levels={}, level_confidence=chance) for chance in (0.9, 0.7))
+    scans = [(flagged, False), (confident, True), (confident, False), (other, False)]
+    row = transitional.row_of("spines", "lumbar", scans)
     assert row == ["spines", "lumbar", 4, "25.0 (1/4)", "25.0 (1/4)", "25.0 (1/4)"]
+    assert f"\n| {' | '.join(transitional.HEAD)} |\n" in RESULTS
 
 
 def test_views_of_transitional_spines_show_the_sacrum_and_what_is_above():
@@ -187,8 +191,7 @@ def test_the_table_of_non_spine_images_skips_what_cannot_be_read(tmp_path, monke
     table, warnings = capsys.readouterr()
     head, _, *rows = table.splitlines()
     kinds = [row.split(" | ")[0].strip("| ") for row in rows]
-    results = (Path(__file__).parents[2] / "docs" / "results.md").read_text(encoding="utf-8")
-    assert f"\n{head}\n" in results and len(kinds) == 6 and all(f"\n| {kind} | " in results for kind in kinds)
+    assert f"\n{head}\n" in RESULTS and len(kinds) == 6 and all(f"\n| {kind} | " in RESULTS for kind in kinds)
     assert "| as they are | 0.0 (0/1) | 4.0 | 100.0 (4/4) | 0.90 |" in table
     assert warnings.startswith("warning: sub-2_T2w is skipped: it is empty (0 bytes)")
     (tmp_path / "split.json").write_text('{"val": ["sub-2"]}')
