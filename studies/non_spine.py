@@ -27,7 +27,7 @@ if __name__ == "__main__":
 # ruff: noqa: E402
 import nibabel
 import numpy as np
-from scipy import ndimage
+from skimage.transform import resize
 
 from utils.evaluation.tables import markdown, share
 from utils.inference.labeller import load_labeller
@@ -46,13 +46,9 @@ def axial(scan, count):
     # In the file, any of its axes may run from inferior to superior.
     image = nibabel.as_closest_canonical(nibabel.Nifti1Image(scan.data, scan.affine))
     data, sizes = image.get_fdata(), np.linalg.norm(image.affine[:3, :3], axis=0)
-    zoom = np.array([max(64, round(n * mm)) / n for n, mm in zip(data.shape[:2], sizes, strict=False)])
-    blur = np.maximum(0, (1 / zoom - 1) / 2)  # shrinking without it would alias
-    images = []
-    for place in np.linspace(0.3, 0.7, count) * (data.shape[2] - 1):
-        smooth = ndimage.gaussian_filter(data[:, :, int(place)], blur, mode="mirror")
-        images.append(normalise(ndimage.zoom(smooth, zoom, order=1, mode="mirror", grid_mode=True)))
-    return np.stack(images)
+    size = [max(64, round(n * mm)) for n, mm in zip(data.shape[:2], sizes, strict=False)]
+    places = np.linspace(0.3, 0.7, count) * (data.shape[2] - 1)
+    return np.stack([normalise(resize(data[:, :, int(place)], size)) for place in places])
 
 
 def images_of(scan, slabs, rng):
