@@ -7,7 +7,8 @@ from utils.evaluation.cases import Case, compare
 from utils.evaluation.comparison import compare_runs
 from utils.evaluation.intervals import differences, intervals, subject_sums
 from utils.evaluation.scores import score
-from utils.evaluation.tables import disc_rows, read_discs_csv
+from utils.evaluation.tables import disc_rows, interval_line, read_discs_csv
+from utils.report.evaluation import headline
 from utils.system.files import save_table
 
 
@@ -51,6 +52,15 @@ def test_a_subject_without_a_disc_in_one_run_is_compared():
     assert (one, two) == (0.0, pytest.approx(1 / 3))
 
 
+def test_one_subject_has_no_interval():
+    # b has no disc that was identified, and so no part in the distances.
+    first, second = (discs("a", 3, 1, error=error) + discs("b", 0, 2) for error in (1.0, 1.5))
+    assert np.isnan(intervals(first)["dtt_mean"]).all() and intervals(first)["identified"] == [0.0, 0.75]
+    one, two, change, limits = differences(first, second)["dtt_mean"]
+    assert (one, two, change) == (1.0, 1.5, 0.5) and np.isnan(limits).all()
+    assert differences(first, second)["identified"][3] == [0.0, 0.0]
+
+
 def test_nothing_found_is_not_a_number():
     assert np.isnan(intervals(discs("a", 0, 3))["dtt_mean"]).all()
     assert np.isnan(intervals([])["identified"]).all()
@@ -60,7 +70,7 @@ def test_nothing_found_is_not_a_number():
 def test_subjects_who_are_one_person_are_resampled_as_one(tmp_path, capsys):
     """Two subjects of one person leave nothing to resample; as two persons they do."""
     certain, nowhere = np.ones(1), np.zeros((1, 2))
-    for group, low in (("p", 0.5), ("", 0.0)):
+    for group, low in (("p", np.nan), ("", 0.0)):
         found = [np.zeros((1, 2)), np.full((1, 2), 99.0)]
         cases = [
             Case(
@@ -81,11 +91,14 @@ def test_subjects_who_are_one_person_are_resampled_as_one(tmp_path, capsys):
             for s, points in zip(("sub-1", "sub-2"), found, strict=True)
         ]
         scores = score(cases, [21], "labelled", 1.0)
-        assert scores["interval_95"]["identified"][0] == low and scores["n_subjects"] == (1 if group else 2)
+        np.testing.assert_equal(scores["interval_95"]["identified"][0], low)
+        said = "1 subject (bootstrap): identified -, FN -" if group else "2 subjects (bootstrap): identified 0.0"
+        assert said in interval_line(scores)
+        assert headline(scores)[0][0] == f"identified, 95 % interval {'-' if group else '0.0 to 100.0 %'}"
         save_table(tmp_path / f"run{group}" / "discs.csv", disc_rows([row for c in cases for row in compare(c, [21])]))
         assert set(read_discs_csv(tmp_path / f"run{group}")[2].values()) == ({"p"} if group else {"sub-1", "sub-2"})
     # An earlier version's table beside one of this version.
     text = (tmp_path / "run" / "discs.csv").read_text().replace(",group,", ",none,")
     (tmp_path / "run" / "discs.csv").write_text(text)
     compare_runs(tmp_path / "runp", tmp_path / "run")
-    assert "identified, % | 50.00 | 50.00 | +0.00 | +0.00 to +0.00" in capsys.readouterr().out
+    assert "identified, % | 50.00 | 50.00 | +0.00 | - |" in capsys.readouterr().out

@@ -55,13 +55,16 @@ def _ratio(total):
         return total[..., 0] / total[..., 1]
 
 
-def _limits(values):
+def _limits(values, sums):
+    """Return the interval of a score's resampled values; NaN where fewer than two subjects contribute to it."""
     values = values[np.isfinite(values)]
-    return [float(limit) for limit in np.percentile(values, [2.5, 97.5])] if len(values) else [np.nan, np.nan]
+    if not len(values) or np.count_nonzero(sums[:, 1]) < 2:
+        return [np.nan, np.nan]
+    return [float(limit) for limit in np.percentile(values, [2.5, 97.5])]
 
 
 def intervals(discs, seed=0):
-    """Return the 95 % interval [low, high] of each score; NaN where it is not defined.
+    """Return the 95 % interval [low, high] of each score; NaN where it is not defined, as with one subject.
 
     Parameters
     ----------
@@ -78,7 +81,7 @@ def intervals(discs, seed=0):
     sums = subject_sums(discs, subjects)
     if not subjects:
         return {key: [np.nan, np.nan] for key in sums}
-    return {key: _limits(_ratio(total)) for key, total in _resampled(sums, len(subjects), seed).items()}
+    return {key: _limits(_ratio(total), sums[key]) for key, total in _resampled(sums, len(subjects), seed).items()}
 
 
 def differences(first, second, seed=0):
@@ -103,5 +106,5 @@ def differences(first, second, seed=0):
     result, once = {}, np.ones(len(subjects))
     for key in a:
         one, two = float(_ratio(once @ a[key])), float(_ratio(once @ b[key]))
-        result[key] = (one, two, two - one, _limits(_ratio(many_b[key]) - _ratio(many_a[key])))
+        result[key] = (one, two, two - one, _limits(_ratio(many_b[key]) - _ratio(many_a[key]), a[key] + b[key]))
     return result

@@ -99,10 +99,11 @@ def interval_line(scores):
     """Return the intervals of a whole split, its errors in space, its calibration and its levels, in three lines."""
     limits = scores["interval_95"]
     labels = {"identified": "identified", "fn_rate": "FN", "fp_rate": "FP"}
-    spans = [f"{label} {_span(np.multiply(limits[key], 100), 1, '%')}" for key, label in labels.items()]
-    spans.append(f"DTT {_span(limits['dtt_mean'], 2, 'mm')}")
+    spans = [f"{label} {span(np.multiply(limits[key], 100), 1, '%')}" for key, label in labels.items()]
+    spans.append(f"DTT {span(limits['dtt_mean'], 2, 'mm')}")
+    subjects = "1 subject" if scores["n_subjects"] == 1 else f"{scores['n_subjects']} subjects"
     return (
-        f"95 % intervals over {scores['n_subjects']} subjects (bootstrap): {', '.join(spans)}\n"
+        f"95 % intervals over {subjects} (bootstrap): {', '.join(spans)}\n"
         f"in space {number(scores['mean_3d'])} ({number(scores['sd_3d'])}) mm; expected calibration error of the "
         f"confidence {number(scores['calibration_error'], 3)}, N={scores['n_pred']}\n"
         f"levels of the chain right in {scores['levels_right']} of {scores['levels_n']} scans; wrong with a level "
@@ -111,7 +112,8 @@ def interval_line(scores):
     )
 
 
-def _span(limits, digits, unit):
+def span(limits, digits, unit):
+    """Format an interval; one that is not defined becomes a dash."""
     low, high = (f"{limit:.{digits}f}" for limit in limits)
     return f"{low} to {high} {unit}" if np.isfinite(limits).all() else "-"
 
@@ -170,7 +172,7 @@ def comparison_table(first, second, found):
     rows = []
     for key, (one, two, change, (low, high)) in found.items():
         scale, unit = (1, "mm") if key == "dtt_mean" else (100, "%")
-        span = f"{scale * low:+.2f} to {scale * high:+.2f}" if np.isfinite(change) else "-"
+        interval = f"{scale * low:+.2f} to {scale * high:+.2f}" if np.isfinite(low) else "-"
         change = f"{scale * change:+.2f}" if np.isfinite(change) else "-"
-        rows.append([f"{key}, {unit}", number(scale * one), number(scale * two), change, span])
+        rows.append([f"{key}, {unit}", number(scale * one), number(scale * two), change, interval])
     return markdown(["", first, second, "difference", "95 % interval"], rows)

@@ -6,6 +6,7 @@ import numpy as np
 
 from utils.discs import name
 from utils.evaluation.metrics import confusion, shifted_scans
+from utils.evaluation.tables import span
 from utils.report.charts import confusion_matrix, cumulative, error_by_group, error_by_level, reliability_diagram
 from utils.report.figures import attention_rows, dark_panels, save, truth_and_prediction
 from utils.report.report import Report, files_of
@@ -167,10 +168,10 @@ def headline(scores):
     distance = ("distance to target, mean (SD)", f"{number(scores['dtt_mean'])} ({number(scores['dtt_sd'])}) mm")
     if "identified" not in scores or not scores["n_true"]:
         return [distance, ("true discs", str(scores["n_true"]))]
-    low, high = (number(100 * limit, 1) for limit in scores["interval_95"]["identified"])
+    interval = span(np.multiply(scores["interval_95"]["identified"], 100), 1, "%")
     return [
         (
-            f"identified, 95 % interval {low} to {high} %",
+            f"identified, 95 % interval {interval}",
             f"{100 * scores['identified']:.1f} % ({scores['n_identified']}/{scores['n_true']})",
         ),
         distance,
