@@ -8,7 +8,7 @@ takes twice as long.
 import os
 from pathlib import Path
 
-from utils.system.flags import new_parser
+from utils.system.flags import natural_number, new_parser
 from utils.training.recipes import RECIPES
 
 
@@ -16,17 +16,19 @@ def build_parser():
     """Return the parser of the command line."""
     parser = new_parser(__doc__, "python benchmark.py --device cpu --repeats 3")
     work = parser.add_argument_group("what is measured")
-    work.add_argument("--repeats", type=int, default=5, help="timed runs of each, after one that is not timed")
-    work.add_argument("--features", type=int, default=256, help="channels inside the network")
     work.add_argument(
-        "--batch-size", type=int, default=RECIPES["default"]["batch_size"], help="slices per training step"
+        "--repeats", type=natural_number, default=5, help="timed runs of each, after one that is not timed"
+    )
+    work.add_argument("--features", type=natural_number, default=256, help="channels inside the network")
+    work.add_argument(
+        "--batch-size", type=natural_number, default=RECIPES["default"]["batch_size"], help="slices per training step"
     )
     work.add_argument(
         "--until", type=float, metavar="ERROR",
         help="also train by either recipe until no more than this share of the discs is wrong: many minutes",
     )  # fmt: skip
     machine = parser.add_argument_group("machine")
-    machine.add_argument("--threads", type=int, default=os.cpu_count(), help="of the CPU")
+    machine.add_argument("--threads", type=natural_number, default=os.cpu_count(), help="of the CPU")
     machine.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU where there is one)")
     output = parser.add_argument_group("output")
     output.add_argument("--out", type=Path, default=Path("output/benchmark.json"), help="the table as JSON")
@@ -45,7 +47,7 @@ import torch
 from speed import beside, memory, network, published, scans, search, until
 from speed.timing import HEAD
 from utils.system.device import choose_device, has_fast_bfloat16, keep_memory
-from utils.system.files import UserError, run, save_json
+from utils.system.files import run, save_json
 
 SHAPE = {"stacks": 2, "blocks": 1}
 
@@ -89,8 +91,6 @@ def measure(args, device, folder):
 def main(argv=None):
     """Measure, as the flags say."""
     args = build_parser().parse_args(argv)
-    if min(args.repeats, args.features, args.batch_size, args.threads) < 1:
-        raise UserError("--repeats, --features, --batch-size and --threads take 1 or more")
     torch.set_num_threads(args.threads)
     device = choose_device(args.device)
     keep_memory()  # as train.py and predict.py do

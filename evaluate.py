@@ -7,7 +7,7 @@ from pathlib import Path
 
 from utils.discs import name, parse_levels
 from utils.inference.shipped import SHIPPED
-from utils.system.flags import new_parser
+from utils.system.flags import natural_number, new_parser
 
 
 def build_parser():
@@ -37,7 +37,7 @@ def build_parser():
         help="group scans by contrast, source or a column of participants.tsv",
     )  # fmt: skip
     scores.add_argument(
-        "--windows", type=int, nargs="+", default=[], metavar="DISCS",
+        "--windows", type=natural_number, nargs="+", default=[], metavar="DISCS",
         help="also score scans cut to so many discs of the cervical, the thoracic and the lumbar spine",
     )  # fmt: skip
     output = parser.add_argument_group("output")
@@ -102,8 +102,6 @@ def settle(args, labeller):
             f"{data} has pixels of {summary['resolution']} mm, the network {labeller.resolution}: "
             f"prepare it with --resolution {labeller.resolution}"
         )
-    if min(args.windows, default=1) < 1:
-        raise UserError(f"--windows {min(args.windows)}: give 1 or more discs")
     levels = [level for level in labeller.levels if args.levels is None or level in args.levels]
     if not levels:
         raise UserError(f"the network knows none of these levels: give --levels within {list(labeller.levels)}")

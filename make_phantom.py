@@ -6,18 +6,20 @@ subject to subject. Every other script runs on them unchanged.
 
 from pathlib import Path
 
-from utils.system.flags import new_parser, whole_number
+from utils.system.flags import natural_number, new_parser, whole_number
 
 
 def build_parser():
     """Return the parser of the command line."""
     parser = new_parser(__doc__, "python make_phantom.py --subjects 40 --out output/phantoms --jobs 2")
     subjects = parser.add_argument_group("subjects")
-    subjects.add_argument("--subjects", type=int, default=40, help="how many to generate, with two scans each")
+    subjects.add_argument(
+        "--subjects", type=natural_number, default=40, help="how many to generate, with two scans each"
+    )
     subjects.add_argument("--seed", type=whole_number, default=0, help="of all that is random")
     output = parser.add_argument_group("output")
     output.add_argument("--out", type=Path, required=True, help="root of the new tree")
-    output.add_argument("--jobs", type=int, default=1, help="processes")
+    output.add_argument("--jobs", type=natural_number, default=1, help="processes")
     return parser
 
 
@@ -106,10 +108,6 @@ def make_subject(index, out, seed):
 def main(argv=None):
     """Make subjects, as the flags say."""
     args = build_parser().parse_args(argv)
-    if args.subjects < 1:
-        raise UserError(f"--subjects {args.subjects}: give 1 or more")
-    if args.jobs < 1:
-        raise UserError(f"--jobs {args.jobs}: give 1 or more")
     if args.out.exists() and any(args.out.iterdir()):
         raise UserError(f"{args.out} is not empty: give a new folder with --out")
     make = partial(make_subject, out=args.out, seed=args.seed)

@@ -9,7 +9,7 @@ from pathlib import Path
 from utils.discs import FIRST, LAST
 from utils.inference.shipped import SHIPPED
 from utils.scans.limits import MAX_VOXELS
-from utils.system.flags import new_parser
+from utils.system.flags import natural_number, new_parser
 
 
 def build_parser():
@@ -20,7 +20,7 @@ def build_parser():
     scans.add_argument("--data", type=Path, help="label a whole tree in the layout of BIDS instead")
     scans.add_argument("--contrasts", nargs="+", default=["T1w", "T2w"], help="of the images to take from --data")
     scans.add_argument("--only", type=Path, help="list of the subjects or scans to label (text, one per line)")
-    scans.add_argument("--max-voxels", type=int, default=MAX_VOXELS, help="larger scans are refused unread")
+    scans.add_argument("--max-voxels", type=natural_number, default=MAX_VOXELS, help="larger scans are refused unread")
     network = parser.add_argument_group("network")
     network.add_argument("--weights", type=Path, help="a run's folder, or a checkpoint file (default: those shipped)")
     network.add_argument(

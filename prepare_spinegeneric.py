@@ -8,7 +8,7 @@ from pathlib import Path
 
 from utils.discs import LEVELS, parse_levels
 from utils.scans.limits import MAX_VOXELS
-from utils.system.flags import new_parser, whole_number
+from utils.system.flags import natural_number, new_parser, whole_number
 
 
 def build_parser():
@@ -26,7 +26,7 @@ def build_parser():
         "--only-corrected", action="store_true", help="take scans whose labels a reviewer corrected or set to good"
     )
     tree.add_argument("--exclude", type=Path, help="list of subjects or scans to leave out (text, one per line)")
-    tree.add_argument("--max-voxels", type=int, default=MAX_VOXELS, help="larger volumes are refused unread")
+    tree.add_argument("--max-voxels", type=natural_number, default=MAX_VOXELS, help="larger volumes are refused unread")
     slices = parser.add_argument_group("slices")
     slices.add_argument(
         "--levels", type=parse_levels, default=LEVELS, metavar="LEVELS",
@@ -43,7 +43,7 @@ def build_parser():
     splits.add_argument("--seed", type=whole_number, default=0, help="of the split")
     output = parser.add_argument_group("output")
     output.add_argument("--out", type=Path, required=True, help="folder of the prepared data, such as dataset/NAME")
-    output.add_argument("--jobs", type=int, default=1, help="processes")
+    output.add_argument("--jobs", type=natural_number, default=1, help="processes")
     return parser
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from models import MODELS, build_model
 from utils.inference.shipped import SHIPPED
-from utils.system.flags import new_parser, whole_number
+from utils.system.flags import natural_number, new_parser, whole_number
 from utils.training.recipes import RECIPES
 
 
@@ -22,7 +22,7 @@ def build_parser():
         help="one or more folders written by prepare_spinegeneric.py",
     )  # fmt: skip
     place.add_argument(
-        "--synthetic", type=int, nargs="?", const=1000, metavar="SUBJECTS",
+        "--synthetic", type=natural_number, nargs="?", const=1000, metavar="SUBJECTS",
         help="synthetic images, generated on the fly from so many synthetic subjects (4.5 MB of memory each; bare: "
         "1000): alone, or with the scans of --data in every batch",
     )  # fmt: skip
@@ -36,13 +36,15 @@ def build_parser():
     )
     network = parser.add_argument_group("network", "with --init or --resume it is that of the weights")
     network.add_argument("--model", choices=MODELS, help="architecture (default: hourglass_attention)")
-    network.add_argument("--stacks", type=int, help="hourglasses in a row (default: 2)")
-    network.add_argument("--blocks", type=int, help="residual blocks per place of an hourglass (default: 1)")
-    network.add_argument("--features", type=int, help="channels inside (default: 64, published 256)")
+    network.add_argument("--stacks", type=natural_number, help="hourglasses in a row (default: 2)")
+    network.add_argument("--blocks", type=natural_number, help="residual blocks per place of an hourglass (default: 1)")
+    network.add_argument("--features", type=natural_number, help="channels inside (default: 64, published 256)")
     training = parser.add_argument_group("training")
     training.add_argument("--recipe", choices=sorted(RECIPES), default="default", help="how to train")
-    training.add_argument("--epochs", type=int, default=100, help="length of the training")
-    training.add_argument("--batch-size", type=int, help="slices a step, over all processes (default: 8, published 3)")
+    training.add_argument("--epochs", type=natural_number, default=100, help="length of the training")
+    training.add_argument(
+        "--batch-size", type=natural_number, help="slices a step, over all processes (default: 8, published 3)"
+    )
     training.add_argument("--lr", type=float, help="learning rate (default: 1e-3, published 2.5e-4)")
     training.add_argument("--seed", type=whole_number, default=0, help="of weights, order and augmentation")
     training.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU where there is one)")
@@ -111,9 +113,6 @@ def settle(args):
     for key, value in RECIPES[args.recipe].items():
         if settings.get(key) is None:
             settings[key] = value
-    for key in ("epochs", "batch_size", "stacks", "blocks", "features", "synthetic"):
-        if settings[key] is not None and settings[key] < 1:
-            raise UserError(f"--{key.replace('_', '-')} {settings[key]}: give 1 or more")
     if not (args.data or args.synthetic):
         raise UserError("nothing to train on: give --data FOLDER, --synthetic, or both")
     if not 0 < args.synthetic_share < 1:

@@ -4,7 +4,11 @@ import re
 
 import pytest
 
+import benchmark
+import evaluate
+import make_phantom
 import predict
+import prepare_spinegeneric
 import train
 from utils.system.files import UserError
 
@@ -14,8 +18,6 @@ from utils.system.files import UserError
     [
         (["--features", "65"], "--features 65: give an even number"),
         (["--lr", "-1"], "--lr -1.0: give more than 0"),
-        (["--epochs", "0"], "--epochs 0: give 1 or more"),
-        (["--synthetic", "0"], "--synthetic 0: give 1 or more"),
         (["--synthetic", "1", "--batch-size", "4096"], "--batch-size 4096: give 2048 or less, which is an epoch"),
     ],
 )
@@ -24,6 +26,27 @@ def test_flags_that_no_training_can_have_are_refused_before_anything_is_read(fla
     with pytest.raises(UserError, match=f"^{re.escape(reason)}$"):
         train.main([*source, "--out", str(tmp_path / "run"), *flags])
     assert not (tmp_path / "run").exists()
+
+
+COUNTS = [
+    (prepare_spinegeneric, ["--data", "x"], ["--jobs", "--max-voxels"]),
+    (train, ["--synthetic"], ["--epochs", "--synthetic", "--stacks", "--blocks", "--features", "--batch-size"]),
+    (evaluate, ["--data", "x"], ["--windows"]),
+    (predict, ["x"], ["--max-voxels"]),
+    (make_phantom, [], ["--subjects", "--jobs"]),
+    (benchmark, [], ["--repeats", "--features", "--batch-size", "--threads"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("script", "needed", "flag"), [(script, needed, flag) for script, needed, flags in COUNTS for flag in flags]
+)
+@pytest.mark.parametrize("count", ["0", "-3"])
+def test_counts_of_0_or_less_are_refused(script, needed, flag, count, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        script.main([*needed, "--out", str(tmp_path / "out"), flag, count])
+    assert f"argument {flag}: {count} is not a whole number of 1 or more" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

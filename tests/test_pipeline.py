@@ -264,11 +264,3 @@ def test_one_bad_scan_does_not_stop_the_others(tree, data, tmp_path, capsys):
     assert predict.main([str(bad), str(good), "--weights", str(out), "--out", str(tmp_path / "labels")]) == 1
     said = capsys.readouterr()
     assert "1 of 2 scans labelled" in said.out and "bad.nii.gz" in said.err
-
-
-def test_windows_of_no_disc_and_no_process_are_refused(data, tmp_path):
-    with pytest.raises(UserError, match="--windows 0: give 1 or more discs"):
-        evaluate.main(["--data", str(data), "--windows", "4", "0", "--out", str(tmp_path / "scores")])
-    with pytest.raises(UserError, match="--jobs 0: give 1 or more"):
-        make_phantom.main(["--jobs", "0", "--out", str(tmp_path / "tree")])
-    assert not any(tmp_path.iterdir())

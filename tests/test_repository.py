@@ -29,7 +29,7 @@ MISTAKES = {
     "evaluate": ["--weights", "nowhere"],
     "predict": ["scan.nii.gz", "--weights", "nowhere"],
     "correct": ["nowhere.json"],
-    "make_phantom": ["--subjects", "0", "--out", "x"],
+    "make_phantom": ["--out", str(ROOT)],
     "benchmark": ["--device", "nowhere"],
 }
 
