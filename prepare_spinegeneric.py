@@ -52,6 +52,7 @@ if __name__ == "__main__":
 
 # ruff: noqa: E402
 import contextlib
+import math
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
@@ -101,8 +102,8 @@ def check(args):
     for folder in args.labels:
         if not any(list_folder(folder, "sub-")):
             raise UserError(f"{folder} holds no labels: give a folder that has sub-*/anat below it with --labels")
-    if min(args.split) < 0 or sum(args.split) <= 0:
-        raise UserError("--split takes three shares that are not negative and not all zero")
+    if not (min(args.split) >= 0 and 0 < sum(args.split) < math.inf):  # false for NaN, too
+        raise UserError("--split takes three finite shares that are not negative and not all zero")
     if not 0.1 <= args.resolution <= 10 or not 0.5 <= args.sigma <= 50:
         raise UserError("--resolution takes 0.1 to 10 mm, and --sigma 0.5 to 50 mm")
     begun = any((args.out / file).exists() for file in ("summary.json", PROGRESS))

@@ -49,6 +49,14 @@ def test_counts_of_0_or_less_are_refused(script, needed, flag, count, tmp_path, 
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("shares", ["nan 1 1", "1 nan 1", "inf 1 1", "-1 1 1", "0 0 0"])
+def test_shares_that_divide_nothing_are_refused_before_anything_is_prepared(shares, tmp_path):
+    with pytest.raises(UserError, match="--split takes three finite shares"):
+        flags = ["--data", str(tmp_path), "--out", str(tmp_path / "out"), "--split", *shares.split()]
+        prepare_spinegeneric.main(flags)
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [(["--weights", "none"], "no weights"), (["a.nii", "--data", "tree", "--weights", "none"], "no weights")],
