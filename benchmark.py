@@ -8,7 +8,7 @@ takes twice as long.
 import os
 from pathlib import Path
 
-from utils.system.flags import natural_number, new_parser
+from utils.system.flags import multiple_of_4, natural_number, new_parser
 from utils.training.recipes import RECIPES
 
 
@@ -19,7 +19,7 @@ def build_parser():
     work.add_argument(
         "--repeats", type=natural_number, default=5, help="timed runs of each, after one that is not timed"
     )
-    work.add_argument("--features", type=natural_number, default=256, help="channels inside the network")
+    work.add_argument("--features", type=multiple_of_4, default=256, help="channels inside the network")
     work.add_argument(
         "--batch-size", type=natural_number, default=RECIPES["default"]["batch_size"], help="slices per training step"
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from models import MODELS, build_model
 from utils.inference.shipped import SHIPPED
-from utils.system.flags import natural_number, new_parser, whole_number
+from utils.system.flags import multiple_of_4, natural_number, new_parser, whole_number
 from utils.training.recipes import RECIPES
 
 
@@ -38,7 +38,7 @@ def build_parser():
     network.add_argument("--model", choices=MODELS, help="architecture (default: hourglass_attention)")
     network.add_argument("--stacks", type=natural_number, help="hourglasses in a row (default: 2)")
     network.add_argument("--blocks", type=natural_number, help="residual blocks per place of an hourglass (default: 1)")
-    network.add_argument("--features", type=natural_number, help="channels inside (default: 64, published 256)")
+    network.add_argument("--features", type=multiple_of_4, help="channels inside (default: 64, published 256)")
     training = parser.add_argument_group("training")
     training.add_argument("--recipe", choices=sorted(RECIPES), default="default", help="how to train")
     training.add_argument("--epochs", type=natural_number, default=100, help="length of the training")
@@ -64,6 +64,7 @@ if __name__ == "__main__":
 # ruff: noqa: E402
 import contextlib
 import itertools
+import math
 import signal
 import sys
 import time
@@ -121,10 +122,8 @@ def settle(args):
         settings["synthetic_share"] = None
     if args.synthetic and settings["batch_size"] > SYNTHETIC_EPOCH:
         raise UserError(f"--batch-size {settings['batch_size']}: give {SYNTHETIC_EPOCH} or less, which is an epoch")
-    if settings["features"] % 2:
-        raise UserError(f"--features {settings['features']}: give an even number")
-    if not settings["lr"] > 0:
-        raise UserError(f"--lr {settings['lr']}: give more than 0")
+    if not 0 < settings["lr"] < math.inf:
+        raise UserError(f"--lr {settings['lr']}: give a finite number above 0")
     settings["data"] = [str(folder) for folder in args.data]
     return {key: str(value) if isinstance(value, Path) else value for key, value in settings.items()}
 

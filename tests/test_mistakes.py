@@ -16,8 +16,8 @@ from utils.system.files import UserError
 @pytest.mark.parametrize(
     ("flags", "reason"),
     [
-        (["--features", "65"], "--features 65: give an even number"),
-        (["--lr", "-1"], "--lr -1.0: give more than 0"),
+        (["--lr", "-1"], "--lr -1.0: give a finite number above 0"),
+        (["--lr", "inf"], "--lr inf: give a finite number above 0"),
         (["--synthetic", "1", "--batch-size", "4096"], "--batch-size 4096: give 2048 or less, which is an epoch"),
     ],
 )
@@ -46,6 +46,15 @@ def test_counts_of_0_or_less_are_refused(script, needed, flag, count, tmp_path, 
     with pytest.raises(SystemExit):
         script.main([*needed, "--out", str(tmp_path / "out"), flag, count])
     assert f"argument {flag}: {count} is not a whole number of 1 or more" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("features", ["2", "66"])
+@pytest.mark.parametrize(("script", "needed"), [(train, ["--synthetic", "--model", "unet"]), (benchmark, [])])
+def test_features_that_are_not_a_multiple_of_4_are_refused(script, needed, features, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        script.main([*needed, "--out", str(tmp_path / "out"), "--features", features])
+    assert f"argument --features: {features} is not a multiple of 4" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

@@ -65,3 +65,10 @@ def natural_number(text):
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a whole number of 1 or more")
     return int(text)
+
+
+def multiple_of_4(text):
+    """Read a number of features, which a network divides by 4 (an argparse type)."""
+    if natural_number(text) % 4:
+        raise argparse.ArgumentTypeError(f"{text} is not a multiple of 4")
+    return int(text)
