@@ -9,7 +9,7 @@ from utils.evaluation.intervals import differences, intervals, subject_sums
 from utils.evaluation.scores import score
 from utils.evaluation.tables import disc_rows, interval_line, read_discs_csv
 from utils.report.evaluation import headline
-from utils.system.files import save_table
+from utils.system.files import UserError, save_table
 
 
 def discs(subject, identified=0, missed=0, far=0, extra=0, error=1.0):
@@ -102,3 +102,11 @@ def test_subjects_who_are_one_person_are_resampled_as_one(tmp_path, capsys):
     (tmp_path / "run" / "discs.csv").write_text(text)
     compare_runs(tmp_path / "runp", tmp_path / "run")
     assert "identified, % | 50.00 | 50.00 | +0.00 | - |" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("change", [{"subject": "s", "error_mm": "1,5"}, {}], ids=["comma", "no subject"])
+def test_a_table_that_was_changed_is_an_error(change, tmp_path):
+    row = {"scan": "a", "level": "21", "outcome": "identified", "error_mm": "1.5", **change}
+    save_table(tmp_path / "discs.csv", [row, row.values()])
+    with pytest.raises(UserError, match="discs.csv was changed since evaluate.py wrote it: run evaluate.py again"):
+        read_discs_csv(tmp_path)

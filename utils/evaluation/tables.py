@@ -150,7 +150,7 @@ def read_discs_csv(run):
     Raises
     ------
     UserError
-        If the run was not evaluated.
+        If the run was not evaluated, or its table was changed.
     """
     path = next((p for p in (run / "evaluation" / "discs.csv", run / "discs.csv") if p.is_file()), None)
     if path is None:
@@ -161,10 +161,13 @@ def read_discs_csv(run):
     if "outcome" not in (reader.fieldnames or ()):
         raise UserError(f"{path} holds predictions without a truth: give the folder of an evaluation")
     # Evaluations of versions before 2026-11-26 have no group, and may call the subject "person".
-    column = next(name for name in ("group", "subject", "person") if name in reader.fieldnames)
-    found = [(row["scan"], row["outcome"], float(row["error_mm"] or "nan")) for row in rows]
-    true = {(row["scan"], row["level"]) for row in rows if row["outcome"] in ("identified", "far", "missed")}
-    return found, true, {row["scan"]: row[column] for row in rows}
+    column = next((name for name in ("group", "subject", "person") if name in reader.fieldnames), "subject")
+    try:
+        found = [(row["scan"], row["outcome"], float(row["error_mm"] or "nan")) for row in rows]
+        true = {(row["scan"], row["level"]) for row in rows if row["outcome"] in ("identified", "far", "missed")}
+        return found, true, {row["scan"]: row[column] for row in rows}
+    except (KeyError, ValueError):
+        raise UserError(f"{path} was changed since evaluate.py wrote it: run evaluate.py again") from None
 
 
 def comparison_table(first, second, found):
