@@ -14,10 +14,9 @@ def build_parser():
     """Return the parser of the command line."""
     parser = new_parser(__doc__, "python evaluate.py --weights output/RUN")
     network = parser.add_argument_group("network")
-    what = network.add_mutually_exclusive_group()
-    what.add_argument("--weights", type=Path, help="a run's folder, or a checkpoint file (default: those shipped)")
-    what.add_argument(
-        "--compare", type=Path, nargs=2, metavar="RUN", help="print the differences of two runs that were evaluated"
+    network.add_argument("--weights", type=Path, help="a run's folder, or a checkpoint file (default: those shipped)")
+    network.add_argument(
+        "--compare", type=Path, nargs=2, metavar="RUN", help="only print the differences of two evaluated runs"
     )
     network.add_argument("--no-search", action="store_true", help="take each heatmap's maximum, without the search")
     network.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU where there is one)")
@@ -48,8 +47,20 @@ def build_parser():
     return parser
 
 
+def parse(argv=None):
+    """Read the command line; beside ``--compare``, which reads what was evaluated, no other flag has an effect."""
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    if args.compare:
+        parser.set_defaults(**dict.fromkeys(vars(args)))  # so that only what is given has a value
+        for flag, value in vars(parser.parse_args(argv)).items():
+            if value is not None and flag != "compare":
+                parser.error(f"argument --{flag.replace('_', '-')}: not allowed with argument --compare")
+    return args
+
+
 if __name__ == "__main__":  # --help, misspelt flags and --compare are answered before the slow imports below
-    if given := build_parser().parse_args().compare:
+    if given := parse().compare:
         from utils.evaluation.comparison import compare_runs
         from utils.system.files import run
 
@@ -110,7 +121,7 @@ def settle(args, labeller):
 
 def main(argv=None):
     """Evaluate, as the flags say."""
-    args = build_parser().parse_args(argv)
+    args = parse(argv)
     if args.compare:
         compare_runs(*args.compare)
         return

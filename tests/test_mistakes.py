@@ -58,6 +58,19 @@ def test_features_that_are_not_a_multiple_of_4_are_refused(script, needed, featu
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    "flags",
+    [["--protocol", "labelled"], ["--by", "sex"], ["--split", "test"], ["--data", "x"], ["--windows", "3"], ["--pdf"],
+     ["--no-search"], ["--out", "x"], ["--weights", "x"]],
+    ids=" ".join,
+)  # fmt: skip
+def test_flags_that_a_comparison_would_ignore_are_refused(flags, capsys):
+    with pytest.raises(SystemExit):
+        evaluate.main([*flags, "--compare", "a", "b"])
+    said = capsys.readouterr().err
+    assert flags[0] in said and "not allowed with argument" in said
+
+
 @pytest.mark.parametrize("shares", ["nan 1 1", "1 nan 1", "inf 1 1", "-1 1 1", "0 0 0"])
 def test_shares_that_divide_nothing_are_refused_before_anything_is_prepared(shares, tmp_path):
     with pytest.raises(UserError, match="--split takes three finite shares"):
