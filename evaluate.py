@@ -79,7 +79,7 @@ from utils.evaluation.tables import (
     published_table,
     windows_table,
 )
-from utils.evaluation.windows import label_windows
+from utils.evaluation.windows import check_windows, label_windows
 from utils.inference.checkpoint import data_of
 from utils.inference.labeller import load_labeller
 from utils.report.evaluation import Page, file_names
@@ -132,6 +132,7 @@ def main(argv=None):
     samples = load_split(data, args.split)
     known = samples.without_pixels()
     groups = groups_of(data, known, args.by)
+    check_windows(known, args.windows)
     sweep(out)
     manifest, files = Manifest(out), file_names([sample.name for sample in known], args.pdf)
     files += ["discs.csv", "table.md", "metrics.json", *(["windows.md"] if args.windows else [])]

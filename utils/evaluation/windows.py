@@ -7,6 +7,7 @@ import numpy as np
 from utils.discs import LAST
 from utils.evaluation.cases import Case, compare
 from utils.scans.sample import OUTSIDE, PRESENT, UNKNOWN, likely_points
+from utils.system.files import UserError
 
 PLACES = ("cervical", "thoracic", "lumbar")
 THORACIC = range(9, 21)  # T1-T2 to T12-L1
@@ -39,6 +40,28 @@ def window_levels(levels, count, place):
         return None
     first = min(fits, key=lambda first: abs(first + (count - 1) / 2 - 14))
     return list(range(first, first + count))
+
+
+def check_windows(samples, counts):
+    """Refuse windows to which no scan can be cut.
+
+    Parameters
+    ----------
+    samples : sequence of utils.scans.sample.Sample
+        Their pixels are not needed.
+    counts : list of int
+        Discs in a window.
+
+    Raises
+    ------
+    UserError
+    """
+    for count in counts:
+        if not any(window_levels(sample.levels, count, place) for sample in samples for place in PLACES):
+            raise UserError(
+                f"--windows {count}: no scan has {count} labelled discs from C1-C2 down, from L5-S1 up, or within "
+                "T1-T2 to T12-L1: give fewer"
+            )
 
 
 def cut(sample, levels):
