@@ -52,6 +52,16 @@ def test_content_that_does_not_reach_the_disk_is_an_error(code, tmp_path, monkey
     assert (tmp_path / "a.txt").read_text() == "old"
 
 
+@pytest.mark.parametrize("lines", [1, 100_000])  # noticed at the end, and before it
+def test_a_closed_pipe_ends_a_script_without_a_word(lines):
+    code = f"from utils.system.files import run\nrun(lambda: print('a line\\n' * {lines}))"
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=write, stderr=subprocess.PIPE, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
 def test_files_of_killed_processes_are_swept_and_those_of_living_ones_are_not(tmp_path):
     code = (
         "import os, signal, sys\nfrom utils.system.files import replace_file\n"

@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import signal
 import socket
 import sys
 import tempfile
@@ -180,11 +181,19 @@ def warn(text):
 
 
 def run(main):
-    """Call a script's ``main``; a user's mistake, or a file that is missing, becomes one line and exit status 2."""
+    """Call a script's ``main``; a user's mistake, or a file that is missing, becomes one line and exit status 2.
+
+    A pipe that its reader has closed, such as ``head``, ends the script without a word, as it does other tools.
+    """
     with contextlib.suppress(AttributeError):
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be any bytes
     try:
-        sys.exit(main())
+        status = main()
+        print(end="", flush=True)  # or a closed pipe would be noticed when Python ends, too late to be caught
+        sys.exit(status)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes the rest when it ends
+        sys.exit(128 + signal.SIGPIPE)
     except (UserError, OSError) as error:
         if isinstance(error, OSError):
             if error.filename is None:
