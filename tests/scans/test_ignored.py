@@ -29,7 +29,7 @@ def test_entities_of_raw_images_are_read(name, tmp_path):
         ("sub-1/anat/sub-1_desc-preproc_T2w.nii.gz", "desc-preproc says"),
         ("sub-1/anat/sub-1_space-other_T2w.nii.gz", "space-other says"),
         ("sub-1/anat/sub-1_part-phase_T2w.nii.gz", "part-phase says"),
-        ("sub-1/anat/sub-1_T2W.nii.gz", "its name ends in T2W: write T2w"),
+        ("sub-1/anat/sub-1_T2W.nii.gz", "its name ends in T2W, not in T2w: add T2W to --contrasts"),
         ("sub-1/anat/sub-1_T2w.NII.GZ", "its name is not sub-X"),
         ("sub-1/anat/sub-1_T2w_run-1.nii.gz", "its name is not sub-X"),
         ("sub-1/anat/patient_T2w.nii", "its name is not sub-X"),

@@ -72,7 +72,8 @@ def _why_no_image(path, subject, contrasts):
     parts = NAMES.match(path.name)
     if parts and parts[2] not in contrasts:
         alike = next((contrast for contrast in contrasts if contrast.casefold() == parts[2].casefold()), None)
-        return f"its name ends in {parts[2]}: write {alike}" if alike else None
+        # Whether name or flag is misspelt: this takes the scans, and no data need to be renamed.
+        return f"its name ends in {parts[2]}, not in {alike}: add {parts[2]} to --contrasts" if alike else None
     made = re.search(rf"_(?:{NO_SCAN})[^_]*", path.name)
     if made:
         return f"{made[0].strip('_')} says that it was made from a scan, or is no magnitude image"
