@@ -94,6 +94,7 @@ def list_jobs(args):
         jobs = [Job(path, args.out / stem_of(path)) for path in args.scans if not is_label_volume(path)]
         if not jobs:
             raise UserError(f"{args.scans[0]} is a label volume: name the scan that it belongs to")
+        jobs = list({job.source: job for job in jobs}.values())  # a scan may be named twice, as by two patterns
     if not jobs:
         raise UserError(f"{args.data} holds no scan with the contrasts {', '.join(args.contrasts)}")
     stems = [job.stem for job in jobs]

@@ -110,6 +110,14 @@ def test_label_volumes_among_the_scans_are_left_out(label, tmp_path, capsys):
         label(volume)
 
 
+def test_a_scan_that_is_named_twice_is_labelled_once(label, tmp_path, monkeypatch, capsys):
+    label(tmp_path / "a.nii.gz")
+    monkeypatch.chdir(tmp_path)
+    arguments = ["a.nii.gz", "./a.nii.gz", str(tmp_path / "a.nii.gz"), "--weights", "spots", "--out", "other"]
+    assert predict.main(arguments) == 0
+    assert "1 of 1 scans labelled" in capsys.readouterr().out
+
+
 def test_two_scans_of_one_name_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(predict, "load_labeller", lambda path, *_: BrightSpots(path))
     with pytest.raises(predict.UserError, match="two scans are called sub-1_T2w"):
