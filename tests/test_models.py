@@ -96,7 +96,7 @@ def test_unknown_names_and_foreign_checkpoints_are_told(tmp_path):
         build_model("resnet", 3)
     with pytest.raises(ValueError, match="not those of a stacked hourglass"):
         import_released({"model_weights": {"fc.weight": torch.zeros(3)}})
-    for content, reason in ((b"", "damaged"), (b"not a checkpoint", "no checkpoint")):
+    for content, reason in ((b"", "damaged"), (b"PK\3\4", "damaged"), (b"# Title", "not written by PyTorch")):
         path = tmp_path / "x.pt"
         path.write_bytes(content)
         with pytest.raises(UserError, match=reason):

@@ -95,9 +95,7 @@ def load_checkpoint(path, first_level=None):
     except OSError as error:
         raise UserError(f"{file} cannot be read ({error.strerror or error}): name another one") from None
     except DAMAGED as error:
-        reason = (
-            "it holds more than tensors and plain values" if "eights" in str(error) else "it is damaged or cut short"
-        )
+        reason = _why_unreadable(file, str(error))
         raise UserError(f"{file} is no checkpoint that can be read safely ({reason}): name another one") from None
     if isinstance(checkpoint, dict) and "model_weights" in checkpoint:
         return _from_released(checkpoint, file, first_level)
@@ -112,6 +110,14 @@ def load_checkpoint(path, first_level=None):
     if checkpoint.setdefault("digest", digest) != digest:
         raise UserError(f"{file} was altered after it was written (its digest differs): name another one")
     return checkpoint
+
+
+def _why_unreadable(file, error):
+    with open(file, "rb") as opened:
+        beginning = opened.read(2)
+    if beginning and not beginning.startswith((b"PK", b"\x80")):  # a zip file, or a pickle of earlier versions
+        return "it was not written by PyTorch"
+    return "it holds more than tensors and plain values" if "eights" in error else "it is damaged or cut short"
 
 
 def data_of(checkpoint):
