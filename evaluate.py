@@ -7,7 +7,7 @@ from pathlib import Path
 
 from utils.discs import name, parse_levels
 from utils.inference.shipped import SHIPPED
-from utils.system.flags import natural_number, new_parser
+from utils.system.flags import natural_number, new_parser, output_folder
 
 
 def build_parser():
@@ -41,8 +41,9 @@ def build_parser():
     )  # fmt: skip
     output = parser.add_argument_group("output")
     output.add_argument(
-        "--out", type=Path, help="folder of the results (default: evaluation/ in the run's folder, or in output/)"
-    )
+        "--out", type=output_folder,
+        help="folder of the results (default: evaluation/ in the run's folder, or in output/)",
+    )  # fmt: skip
     output.add_argument("--pdf", action="store_true", help="write every figure as a vector PDF too")
     return parser
 

@@ -6,7 +6,7 @@ subject to subject. Every other script runs on them unchanged.
 
 from pathlib import Path
 
-from utils.system.flags import natural_number, new_parser, whole_number
+from utils.system.flags import natural_number, new_parser, output_folder, whole_number
 
 
 def build_parser():
@@ -18,7 +18,7 @@ def build_parser():
     )
     subjects.add_argument("--seed", type=whole_number, default=0, help="of all that is random")
     output = parser.add_argument_group("output")
-    output.add_argument("--out", type=Path, required=True, help="root of the new tree")
+    output.add_argument("--out", type=output_folder, required=True, help="root of the new tree")
     output.add_argument("--jobs", type=natural_number, default=1, help="processes")
     return parser
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from utils.discs import FIRST, LAST
 from utils.inference.shipped import SHIPPED
 from utils.scans.limits import MAX_VOXELS
-from utils.system.flags import natural_number, new_parser
+from utils.system.flags import natural_number, new_parser, output_folder
 
 
 def build_parser():
@@ -30,7 +30,7 @@ def build_parser():
     )  # fmt: skip
     network.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU where there is one)")
     output = parser.add_argument_group("output")
-    output.add_argument("--out", type=Path, default=Path("output/predictions"), help="folder of the labels")
+    output.add_argument("--out", type=output_folder, default=Path("output/predictions"), help="folder of the labels")
     return parser
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from utils.discs import LEVELS, parse_levels
 from utils.scans.limits import MAX_VOXELS
-from utils.system.flags import natural_number, new_parser, whole_number
+from utils.system.flags import natural_number, new_parser, output_folder, whole_number
 
 
 def build_parser():
@@ -42,7 +42,9 @@ def build_parser():
     splits.add_argument("--split-file", type=Path, help="JSON file with the subjects of train, val and test instead")
     splits.add_argument("--seed", type=whole_number, default=0, help="of the split")
     output = parser.add_argument_group("output")
-    output.add_argument("--out", type=Path, required=True, help="folder of the prepared data, such as dataset/NAME")
+    output.add_argument(
+        "--out", type=output_folder, required=True, help="folder of the prepared data, such as dataset/NAME"
+    )
     output.add_argument("--jobs", type=natural_number, default=1, help="processes")
     return parser
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from models import MODELS, build_model
 from utils.inference.shipped import SHIPPED
-from utils.system.flags import multiple_of_4, natural_number, new_parser, whole_number
+from utils.system.flags import multiple_of_4, natural_number, new_parser, output_folder, whole_number
 from utils.training.recipes import RECIPES
 
 
@@ -30,7 +30,7 @@ def build_parser():
         "--synthetic-share", type=float, default=0.5, metavar="SHARE",
         help="part of each batch that is synthetic, where --data gives scans too",
     )  # fmt: skip
-    place.add_argument("--out", type=Path, required=True, help="folder of this run, such as output/RUN")
+    place.add_argument("--out", type=output_folder, required=True, help="folder of this run, such as output/RUN")
     place.add_argument(
         "--workers", type=whole_number, default=0, help="processes that prepare batches; 0: none beside the training"
     )

@@ -49,6 +49,16 @@ def test_counts_of_0_or_less_are_refused(script, needed, flag, count, tmp_path, 
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("place", ["file", "file/below"])
+@pytest.mark.parametrize(("script", "needed"), [(script, needed) for script, needed, _ in COUNTS[:-1]])
+def test_a_file_is_no_folder_to_write_to(script, needed, place, tmp_path, capsys):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(SystemExit):
+        script.main([*needed, "--out", str(tmp_path / place)])
+    assert f"argument --out: {tmp_path / 'file'} is a file: give a folder" in capsys.readouterr().err
+    assert (tmp_path / "file").read_text() == "mine"
+
+
 @pytest.mark.parametrize("features", ["2", "66"])
 @pytest.mark.parametrize(("script", "needed"), [(train, ["--synthetic", "--model", "unet"]), (benchmark, [])])
 def test_features_that_are_not_a_multiple_of_4_are_refused(script, needed, features, tmp_path, capsys):

@@ -1,6 +1,8 @@
 """The command lines of the scripts: types of flags, and a readable ``--help``."""
 
 import argparse
+import os
+from pathlib import Path
 
 
 class Help(argparse.HelpFormatter):
@@ -72,3 +74,12 @@ def multiple_of_4(text):
     if natural_number(text) % 4:
         raise argparse.ArgumentTypeError(f"{text} is not a multiple of 4")
     return int(text)
+
+
+def output_folder(text):
+    """Read the path of a folder to write to, which need not exist (an argparse type)."""
+    path = Path(text)
+    for part in (path, *path.parents):
+        if os.path.exists(part) and not os.path.isdir(part):  # Path.exists raises for a name that is too long
+            raise argparse.ArgumentTypeError(f"{part} is a file: give a folder")
+    return path
