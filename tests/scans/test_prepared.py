@@ -80,6 +80,14 @@ def test_samples_are_those_of_the_files(data):
         samples[COUNT]
 
 
+def test_a_split_without_samples_is_an_error_that_fits_every_script(data):
+    save_table(data / "samples.tsv", [["file", "name", "subject", "contrast", "split"]], "\t")
+    with pytest.raises(UserError) as error:
+        load_split(data, "val")
+    advice = "prepare the data again, with subjects for it by --split or --split-file"
+    assert str(error.value) == f"the split 'val' of {data} holds no sample: {advice}"
+
+
 def test_compressed_files_of_other_software_are_read_too(data):
     path = data / "samples" / "sub-val00.npz"
     with np.load(path) as stored:

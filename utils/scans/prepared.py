@@ -182,8 +182,8 @@ def load_split(folder, split):
     rows = [row for row in load_table(folder) if row["split"] == split]
     if not rows:
         raise UserError(
-            f"the split {split!r} of {folder} holds no sample: give it a share by --split or --split-file of "
-            "prepare_spinegeneric.py, or evaluate another split"
+            f"the split {split!r} of {folder} holds no sample: prepare the data again, with subjects for it by --split "
+            "or --split-file"
         )
     # Data prepared before 2026-11-26 have no groups.
     return Samples([(Path(folder) / row["file"], row.get("group", "")) for row in rows])
