@@ -55,6 +55,7 @@ if __name__ == "__main__":
 # ruff: noqa: E402
 import contextlib
 import math
+import os
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
@@ -68,11 +69,12 @@ from utils.scans.labelled import labelled_sample
 from utils.scans.labels import read_discs
 from utils.scans.nifti import ScanError, read_scan
 from utils.scans.outputs import image_digest
+from utils.scans.prepared import load_summary
 from utils.scans.sample import load_sample, save_sample
 from utils.scans.selection import apart, excluded_by, records_of, select
 from utils.scans.splits import SPLITS, check_together, draw_split, match_split, person_groups, read_split_file
 from utils.system.files import UserError, run, save_json, save_table, sweep, warn
-from utils.system.journal import Journal, fingerprint
+from utils.system.journal import Journal, fingerprint, read_journal
 from utils.system.pool import processes
 from utils.system.progress import progress
 from utils.system.version import code_version
@@ -111,6 +113,22 @@ def check(args):
     begun = any((args.out / file).exists() for file in ("summary.json", PROGRESS))
     if args.out.exists() and any(args.out.iterdir()) and not begun:
         raise UserError(f"{args.out} holds other files: give an empty or a new folder with --out")
+    held = held_tree(args.out)
+    if held not in (None, tree_seen_from(args.out, args.data)) and any((args.out / "samples").glob("*.npz")):
+        tree = (args.out / held).resolve()
+        raise UserError(f"{args.out} was prepared from another tree, {tree}: give another --out, or remove {args.out}")
+
+
+def tree_seen_from(out, tree):
+    """Return the path of a tree as seen from a folder, so that both can move together, however it was typed."""
+    return Path(os.path.relpath(tree.resolve(), out.resolve())).as_posix()
+
+
+def held_tree(out):
+    """Return the tree that a folder was prepared from, as seen from there; None where it is not stated."""
+    with contextlib.suppress(UserError):
+        return load_summary(out).get("tree")
+    return read_journal(out / PROGRESS).get("tree")  # of a run that did not come to its end
 
 
 def heatmaps_of(sample, levels, sigma):
@@ -212,6 +230,7 @@ def write(args, rows, listed, records, unmatched):
     facts = {key: getattr(args, key) for key in ("resolution", "sigma", "contrasts", "seed")}
     dropped = sum(row["landmarks"] for row in rows)
     counts = {"scans": len(rows), "skipped": len(left_out), "landmarks_dropped": dropped, "splits": splits}
+    facts["tree"] = tree_seen_from(args.out, args.data)
     save_json(args.out / "summary.json", {"levels": list(args.levels), **facts, **counts, "unmatched": unmatched})
     print(counts_table(splits, args.contrasts))
     print(f"{len(rows)} scans prepared, {len(left_out)} left out (skipped.tsv says why), in {args.out}")
@@ -251,6 +270,7 @@ def main(argv=None):
     ]
     sweep(args.out)
     journal = Journal(args.out / PROGRESS)
+    journal.add("tree", tree_seen_from(args.out, args.data))  # stated here as long as there is no summary
     (args.out / "summary.json").unlink(missing_ok=True)  # no training reads half of one data set and half of another
     results = prepare_all(todo, sources, settings, args.jobs, journal)
     skipped += [(scan, result) for scan, result in zip(todo, results, strict=True) if isinstance(result, str)]

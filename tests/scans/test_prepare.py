@@ -201,6 +201,40 @@ def test_prepared_points_lie_on_their_discs_and_stale_samples_go(tmp_path):
     assert not add.exists()
 
 
+def test_the_scans_of_another_tree_are_not_replaced(tmp_path, monkeypatch):
+    home, other = tmp_path / "home", tree_of(tmp_path / "home" / "other", 1)  # with scans of the same names
+    tree, out = tree_of(home / "tree", 1), home / "out"
+    prepare(tree, out)
+    before = contents(out)
+    with pytest.raises(UserError, match=f"out was prepared from another tree, {tree}: give another --out"):
+        prepare(other, out)
+    assert contents(out) == before
+    # The same tree: with other flags and more scans, by another name, and after both were moved.
+    add_scan(tree, "sub-new_T2w")
+    assert len(prepare(tree, out, "--contrasts", "T2w")[0]) == 2
+    monkeypatch.chdir(tree)
+    assert len(prepare(Path("."), Path("../out"))[0]) == 3
+    moved = home.rename(tmp_path / "moved")
+    assert len(prepare(moved / "tree", moved / "out")[0]) == 3
+
+
+def test_an_interrupted_preparation_is_not_replaced_by_another_tree_and_a_failed_one_is(tmp_path, monkeypatch):
+    add_scan(tmp_path / "empty", "sub-1_T2w", discs=None)
+    tree, other, out = tree_of(tmp_path / "tree", 1), tree_of(tmp_path / "other", 1), tmp_path / "out"
+    with pytest.raises(UserError, match="no scan of .* can be used"):
+        prepare(tmp_path / "empty", out)
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(prepare_spinegeneric, "write", stop)
+        prepare(tree, out)
+    with pytest.raises(UserError, match="out was prepared from another tree"):
+        prepare(other, out)
+    assert len(prepare(tree, out)[0]) == 2
+
+
 def test_no_scan_usable_is_an_error_and_foreign_folders_are_left_alone(tmp_path):
     add_scan(tmp_path / "tree", "sub-1_T2w", discs=None)
     with pytest.raises(UserError, match="no scan of .* can be used"):

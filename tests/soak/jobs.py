@@ -136,6 +136,9 @@ def end_state(script, out):
         elif key.endswith("dataset_description.json"):  # and so does that to the tree
             content = json.loads(path.read_text())
             found[key] = {**content, "DatasetLinks": (path.parent / content["DatasetLinks"]["raw"]).resolve()}
+        elif key == "summary.json":
+            content = json.loads(path.read_text())
+            found[key] = {**content, "tree": (path.parent / content["tree"]).resolve()}
         elif script != "train" or path.suffix == ".gif":
             found[key] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found

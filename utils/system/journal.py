@@ -19,6 +19,19 @@ def fingerprint(*parts, files=()):
     return hashlib.sha256("\n".join(facts).encode("utf-8", "surrogateescape")).hexdigest()
 
 
+def read_journal(path):
+    """Return the results by fingerprint of a job that is not finished; none where there is no such file."""
+    results = {}
+    if Path(path).exists():
+        for line in Path(path).read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                key, result = json.loads(line)
+                results[key] = result
+            except (ValueError, TypeError):
+                pass  # cut short by the end of that run
+    return results
+
+
 class Journal:
     """Results by fingerprint, in a file that exists only while the job is not finished.
 
@@ -33,14 +46,7 @@ class Journal:
     """
 
     def __init__(self, path):
-        self.path, self.results = Path(path), {}
-        if self.path.exists():
-            for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
-                try:
-                    key, result = json.loads(line)
-                    self.results[key] = result
-                except (ValueError, TypeError):
-                    pass  # cut short by the end of that run
+        self.path, self.results = Path(path), read_journal(path)
         with cannot_be_written(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.file = open(self.path, "a", encoding="utf-8")
