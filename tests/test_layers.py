@@ -1,10 +1,13 @@
 """The layers of the packages: who may import whom, and no cycle among modules."""
 
 import ast
+import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+CODE = ("*.py", "models/*.py", "utils/**/*.py", "speed/*.py", "studies/*.py")
+CALLED = {"scikit-image": "skimage", "pillow": "PIL"}  # packages that are not called what they are imported as
 # From the lowest to the highest; a module imports from its own layer and those below.
 LAYERS = (
     {"models", "utils.discs", "utils.system"},
@@ -40,6 +43,15 @@ def layer_of(module):
     found = [index for index, names in enumerate(LAYERS) for name in names if f"{module}.".startswith(f"{name}.")]
     assert len(found) == 1, f"{module} belongs to no layer"
     return found[0]
+
+
+def test_all_packages_that_are_imported_are_required():
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    required = {CALLED.get(name, name) for name in (line.partition(">")[0] for line in lines)}
+    own = {path.stem for path in ROOT.iterdir()}
+    for path in (path for pattern in CODE for path in ROOT.glob(pattern)):
+        imported = {name.split(".")[0] for name in imports_of(path)}
+        assert imported - sys.stdlib_module_names - own <= required, path
 
 
 def test_no_import_from_a_lower_layer_to_a_higher_one():
