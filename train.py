@@ -43,7 +43,7 @@ def build_parser():
     training.add_argument("--recipe", choices=sorted(RECIPES), default="default", help="how to train")
     training.add_argument("--epochs", type=natural_number, default=100, help="length of the training")
     training.add_argument(
-        "--batch-size", type=natural_number, help="slices a step, over all processes (default: 8, published 3)"
+        "--batch-size", type=natural_number, help="slices per step, over all processes (default: 8, published 3)"
     )
     training.add_argument("--lr", type=float, help="learning rate (default: 1e-3, published 2.5e-4)")
     training.add_argument("--seed", type=whole_number, default=0, help="of weights, order and augmentation")
@@ -187,7 +187,9 @@ def train(args, settings, device):
             save_last(args.out, *whole)
         size = sum(parameter.numel() for parameter in network.parameters()) / 1e6
         length = source.steps * source.batch_size
-        print(f"{model['name']}: {size:.2f} M parameters; slices: {length} an epoch, {len(val_samples)} for validation")
+        print(
+            f"{model['name']}: {size:.2f} M parameters; slices: {length} per epoch, {len(val_samples)} for validation"
+        )
 
     parallel = ranks.share(network, device)
     done = (state["epoch"] * source.steps + len(state["losses"])) * source.batch_size

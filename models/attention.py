@@ -25,5 +25,5 @@ class MultiLevelAttention(nn.Sequential):
         super().__init__(*layers, nn.Conv2d(widths[-1], 1, 1, bias=False), nn.Sigmoid())
 
     def forward(self, features):
-        """Return the map (B, 1, h, w) in 0..1 from a list of features (B, F, h, w), one a stack."""
+        """Return the map (B, 1, h, w) in 0..1 from a list of features (B, F, h, w), one per stack."""
         return super().forward(torch.cat(features, 1))

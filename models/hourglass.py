@@ -109,7 +109,7 @@ class StackedHourglass(nn.Module):
 
         Returns
         -------
-        list of (B, levels, H / 4, W / 4) tensors, one a stack
+        list of (B, levels, H / 4, W / 4) tensors, one per stack
             The attention map (B, 1, H / 4, W / 4) of the call, in 0..1, is kept in ``attention_map``.
         """
         x = F.relu(self.bn1(self.conv1(images)))  # (B, F / 4, H / 2, W / 2)

@@ -1,5 +1,7 @@
 """The documentation is true: its commands, flags, defaults, links, examples and words."""
 
+import ast
+import functools
 import importlib
 import re
 import shlex
@@ -58,8 +60,10 @@ AVOID = {
     r"strange(rs?)?": "non-spine images; unknown",
     r"levels? off": "shifted by one level",
     r"(a|one|an) (row|line|picture|file|voxel|heatmap|preview|channel|step|place) an? \w+": "one row per disc",
+    r"(one|slices|images|discs|candidates) an? (stack|level|channel|disc|step|epoch|window)": "one per stack",
     r"but for": "except for",
 }
+SAY = ("UserError", "ScanError", "warn", "print")  # functions whose strings users read
 
 
 def program(name):
@@ -254,12 +258,22 @@ def test_monai_reads_prepared_samples(phantom, monkeypatch):
             np.testing.assert_array_equal(np.asarray(read), sample[key])
 
 
+def said(path):
+    """Return the strings in errors, warnings and prints of a module."""
+    calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+    parts = [part for call in calls if getattr(call.func, "id", "") in SAY for part in ast.walk(call)]
+    return " ".join(part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str))
+
+
+@functools.cache
 def prose():
-    """Return {where: words} of the documentation, the help texts, the templates of the report and the Makefile."""
+    """Return {where: words} of the documentation, help texts, messages, templates of the report and the Makefile."""
     found = {str(text.relative_to(ROOT)): re.sub(r"`[^`\n]+`", "", text.read_text(encoding="utf-8")) for text in TEXTS}
     for name in PROGRAMS:
         helps = [parser.format_help() for parser in parsers_of(program(name).build_parser())]
         found[f"{name} --help"] = "\n".join(helps)
+    for path in (path for pattern in ("*.py", "*/*.py", "utils/*/*.py") for path in ROOT.glob(pattern)):
+        found[str(path.relative_to(ROOT))] = said(path)
     found["Makefile"] = (ROOT / "Makefile").read_text()
     for path in [*(ROOT / "utils" / "report" / "templates").iterdir(), ROOT / "Makefile"]:
         found[path.name] = path.read_text(encoding="utf-8")

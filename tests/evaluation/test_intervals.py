@@ -67,8 +67,8 @@ def test_nothing_found_is_not_a_number():
     assert np.isnan(differences([], [])["identified"][:3]).all()
 
 
-def test_subjects_who_are_one_person_are_resampled_as_one(tmp_path, capsys):
-    """Two subjects of one person leave nothing to resample; as two persons they do."""
+def test_subjects_who_are_the_same_participant_are_resampled_as_one(tmp_path, capsys):
+    """Two subjects who are the same participant leave nothing to resample; as two participants they do."""
     certain, nowhere = np.ones(1), np.zeros((1, 2))
     for group, low in (("p", np.nan), ("", 0.0)):
         found = [np.zeros((1, 2)), np.full((1, 2), 99.0)]

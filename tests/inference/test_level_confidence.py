@@ -26,7 +26,7 @@ def test_a_point_of_a_view_over_its_scale_is_one_of_the_slab():
 
 def test_agreement_is_the_share_of_discs_that_views_label_alike():
     points, levels = np.array([[10.0, 5.0], [40.0, 5.0]]), np.array([24, 25])
-    alike = points + [3.9, 0.0], levels  # 7.8 mm at 2 mm a pixel
+    alike = points + [3.9, 0.0], levels  # 7.8 mm at 2 mm per pixel
     shifted = points, np.array([23, 24])  # its 24 lies 30 pixels away
     assert agreement(points, levels, [alike, shifted], spacing=2.0) == 0.5
     assert agreement(points, levels, [(points + [4.1, 0.0], levels)], spacing=2.0) == 0.0

@@ -146,12 +146,12 @@ def test_the_first_folder_that_has_labels_of_a_scan_counts(tmp_path):
     assert prepare(tree, tmp_path / "b", *second, *first)[0][0]["levels"] == "21,22"
 
 
-def test_only_corrected_takes_what_a_person_reviewed(reviewed, tmp_path):
+def test_only_corrected_takes_what_was_reviewed(reviewed, tmp_path):
     labels = ["--labels", str(reviewed / "derivatives" / "disc-labels"), "--only-corrected"]
     rows, skipped = prepare(reviewed, tmp_path / "out", *labels)
     assert [row["name"] for row in rows] == ["sub-1_T2w", "sub-2_T2w"]
     reasons = {skipped[f"sub-{index}_T2w"] for index in range(3, 10)}
-    assert reasons == {"no person corrected its labels or marked them as good"}
+    assert reasons == {"no reviewer corrected its labels or set them to good"}
 
 
 @pytest.mark.parametrize("folder", ["nowhere", "tree/derivatives", "tree/sub-1/anat/sub-1_T2w.nii.gz"])

@@ -114,7 +114,7 @@ GROUPS = [
 
 
 @pytest.mark.parametrize("lines", GROUPS)
-def test_subjects_that_are_one_person_are_one_group(lines, tmp_path):
+def test_subjects_that_are_the_same_participant_are_one_group(lines, tmp_path):
     tree = tree_of(tmp_path / "tree", 4)
     (tree / "participants.tsv").write_text("\n".join(["participant_id\tsame_person_group", *lines]))
     for seed in range(2):
@@ -125,18 +125,18 @@ def test_subjects_that_are_one_person_are_one_group(lines, tmp_path):
 
 
 @pytest.mark.parametrize("lines", GROUPS)
-def test_a_split_file_that_parts_a_person_is_refused(lines, tmp_path):
+def test_a_split_file_that_parts_a_participant_is_refused(lines, tmp_path):
     tree = tree_of(tmp_path / "tree", 3)
     (tree / "participants.tsv").write_text("\n".join(["participant_id\tsame_person_group", *lines]))
     file = tmp_path / "split.json"
     file.write_text(json.dumps({"train": ["00"], "val": ["sub-02"], "test": ["sub-01"]}))
-    with pytest.raises(UserError, match="split.json puts sub-00 into train and sub-01 into test, who are one person"):
+    with pytest.raises(UserError, match="sub-00 into train and sub-01 into test, who are the same participant"):
         prepare(tree, tmp_path / "out", "--split-file", str(file))
     file.write_text(json.dumps({"train": ["sub-00", "sub-01"], "val": ["sub-02"]}))
     assert len(prepare(tree, tmp_path / "out", "--split-file", str(file))[0]) == 6
 
 
-def test_folds_that_part_a_person_are_refused():
+def test_folds_that_part_a_participant_are_refused():
     groups = person_groups(
         {"sub-1": {"same_person_group": "p"}, "sub-2": {"same_person_group": "p"}}, ["sub-1", "sub-2"]
     )

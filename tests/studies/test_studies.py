@@ -37,7 +37,7 @@ def test_folds_that_part_one_person_are_an_error(tmp_path):
     table = "participant_id\tsame_person_group\nsub-a\tp\nsub-b\tp\n"
     (tmp_path / "participants.tsv").write_text(table)
     (tmp_path / "folds.json").write_text('[["sub-a"], ["sub-b"]]')
-    with pytest.raises(UserError, match="puts sub-a into fold 1 and sub-b into fold 2, who are one person"):
+    with pytest.raises(UserError, match="puts sub-a into fold 1 and sub-b into fold 2, who are the same participant"):
         folds.main(["--data", str(tmp_path), "--folds", str(tmp_path / "folds.json"), "--out", str(tmp_path / "out")])
 
 

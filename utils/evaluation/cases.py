@@ -25,7 +25,7 @@ class Case:
     true_across, across : (N,), (M,) arrays
         Left-right position in mm.
     group : str
-        Equal for subjects who are one person; the subject itself where nothing else is known.
+        Equal for subjects who are the same participant; the subject itself where nothing else is known.
     level_confidence : float in 0..1
         Chance that the levels of the whole chain are right; NaN where it is not known.
     """

@@ -1,7 +1,7 @@
 """95 % intervals of scores by the bootstrap over subjects (Efron and Tibshirani 1993), of a run or of two compared.
 
 Discs of one subject, and a subject's two scans, are not independent: whole subjects are resampled, and subjects who are
-one person (``group`` in samples.tsv) count as one subject.
+the same participant (``group`` in samples.tsv) count as one subject.
 """
 
 import numpy as np

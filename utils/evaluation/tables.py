@@ -80,7 +80,7 @@ def windows_table(found):
     Parameters
     ----------
     found : dict
-        (place, discs a window) to the rows of `utils.evaluation.cases.compare`.
+        (place, discs per window) to the rows of `utils.evaluation.cases.compare`.
     """
     head = ["window", "discs", "scans", "identified %", "FP %", "confidence where right", "where wrong"]
     table = []
@@ -145,7 +145,7 @@ def read_discs_csv(run):
     true : set of (scan, level)
         The true discs.
     groups : dict
-        Scan to its group of subjects who are one person, or to its subject in evaluations of earlier versions.
+        Scan to its group of subjects who are the same participant; to its subject in evaluations of earlier versions.
 
     Raises
     ------

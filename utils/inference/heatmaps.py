@@ -21,7 +21,7 @@ def to_pixel(points):
 
 
 def render(points, channels, n_channels, shape, sigma_mm, spacing):
-    """Draw one Gaussian a disc, with the value 1 on the disc's point itself.
+    """Draw one Gaussian per disc, with the value 1 on the disc's point itself.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def candidates(heatmaps, most=8, floor=0.02):
     heatmaps : (C, h, w) array
         Values in 0..1; a value that is not finite counts as 0.
     most : int
-        Candidates a channel, strongest first.
+        Candidates per channel, strongest first.
     floor : float
         Weaker maxima are no candidates.
 

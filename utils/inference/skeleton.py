@@ -3,7 +3,7 @@
 The published method searches a tree of all combinations of candidates for the path nearest to a mean
 skeleton (Azad et al. 2021), which grows exponentially. A chain scored by its discs and by neighbouring
 pairs is a hidden Markov model over the levels, so dynamic programming (Viterbi) finds its exact optimum
-in time linear in levels and quadratic in candidates a level.
+in time linear in levels and quadratic in candidates per level.
 
 Pure NumPy; points are (row, col) in mm here, rows pointing down and columns backward.
 """
@@ -134,7 +134,7 @@ def search(candidates, levels, prior, extent, sizes=SIZES):
 
     Parameters
     ----------
-    candidates : list of (points (M, 2) in mm, evidence (M,) in 0..1, doubt (M,) of `doubt_of`), one a level
+    candidates : list of (points (M, 2) in mm, evidence (M,) in 0..1, doubt (M,) of `doubt_of`), one per level
     levels : sequence of int
         Ascending; the level of each entry of ``candidates``.
     prior : Prior

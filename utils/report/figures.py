@@ -203,7 +203,7 @@ def convergence(frames, images, path, most=60, spacing=None, limit=4_900_000):
 
     Parameters
     ----------
-    frames : list of (epoch, error in mm or NaN, list of heatmaps (h, w) in 0..1, one an image)
+    frames : list of (epoch, error in mm or NaN, list of heatmaps (h, w) in 0..1, one per image)
     images : list of (H, W) arrays in 0..1
     path : path-like
         A GIF.

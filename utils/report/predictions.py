@@ -32,7 +32,7 @@ SCAN_COLUMNS = {
     "weights": "Weights that it was labelled with",
     "source": "Folder of the scan",
     "place": "Path of the scan's outputs from this folder, without their endings",
-    "review": "Whether a person corrected the labels (corrected) or accepted them (good)",
+    "review": "Whether a reviewer corrected the labels (corrected) or accepted them (good)",
 }
 TABLES = {"discs": DISC_COLUMNS, "scans": SCAN_COLUMNS}
 # What has no place in the names of BIDS: dlabel is the suffix of spine-generic.

@@ -157,7 +157,7 @@ class Job:
                 raise UserError(f"{self.labels}, which was reviewed, is missing: {again}")
             if content.get("ImageDigest") != image_digest(self.image):
                 raise UserError(f"{self.image} has changed since its labels were reviewed: {again}")
-            raise UserError(f"{self.labels} was reviewed by a person, and is left as it is")
+            raise UserError(f"{self.labels} was reviewed, and is left as it is")
         if source != self.source and content.get("ImageDigest") != image_digest(self.image):
             raise UserError(f"{self.labels} is of another scan ({source}), and is left as it is: give another --out")
         return held

@@ -37,7 +37,7 @@ class Sample:
     offsets : (S,) float array
         Distance in mm of each slab from the plane, to the patient's right.
     group : str
-        Equal for subjects who are one person; the subject itself where nothing else is known.
+        Equal for subjects who are the same participant; the subject itself where nothing else is known.
     """
 
     name: str

@@ -20,7 +20,7 @@ def records_of(tree, subjects):
         others = f", and {len(unmatched)} of its rows match no subject (such as {unmatched[0]})" if unmatched else ""
         warn(
             f"{tree / 'participants.tsv'} has no row for {len(lacking)} of {len(subjects)} subjects (such as "
-            f"{lacking[0]}){others}: their source, and whether two of them are one person, are not known"
+            f"{lacking[0]}){others}: their source, and whether two of them are the same participant, are not known"
         )
     return records
 
@@ -66,7 +66,7 @@ def select(scans, chosen, excluded, folders, only_corrected):
     folders : str
         Where labels were searched, for the reason.
     only_corrected : bool
-        Whether a person must have reviewed the labels.
+        Whether a reviewer must have corrected or accepted the labels.
 
     Returns
     -------
@@ -83,7 +83,7 @@ def select(scans, chosen, excluded, folders, only_corrected):
         elif scan.label is None:
             skipped.append((scan, f"it has no disc labels under {folders}"))
         elif only_corrected and not scan.reviewed:
-            skipped.append((scan, "no person corrected its labels or marked them as good"))
+            skipped.append((scan, "no reviewer corrected its labels or set them to good"))
         else:
             todo.append(scan)
     return todo, skipped

@@ -1,4 +1,4 @@
-"""Training, validation and test split: by subject, where subjects that are one person stay together."""
+"""Training, validation and test split: by subject, where subjects that are the same participant stay together."""
 
 import json
 
@@ -8,7 +8,7 @@ from utils.scans.names import match_names
 from utils.system.files import UserError
 
 SPLITS = ("train", "val", "test")
-SAME_PERSON = "same_person_group"  # column of participants.tsv: equal for subjects that are one person
+GROUP_COLUMN = "same_person_group"  # of participants.tsv: equal for subjects that are the same participant
 
 
 def read_split_file(path):
@@ -83,7 +83,7 @@ def match_split(split_of, subjects, path):
 
 
 def person_groups(records, subjects):
-    """Group subjects that are one person by the column ``same_person_group`` of participants.tsv.
+    """Group subjects that are the same participant by the column ``same_person_group`` of participants.tsv.
 
     A group may also be named after one of its subjects.
 
@@ -105,7 +105,7 @@ def person_groups(records, subjects):
             name = above[name]
         return name
 
-    stated = {subject: records.get(subject, {}).get(SAME_PERSON, subject) for subject in subjects}
+    stated = {subject: records.get(subject, {}).get(GROUP_COLUMN, subject) for subject in subjects}
     meant = match_names(stated.values(), subjects)
     for subject, group in stated.items():
         above[top(subject)] = top(meant[group] or group)
@@ -113,7 +113,7 @@ def person_groups(records, subjects):
 
 
 def check_together(groups, part_of, where):
-    """Refuse a split, or folds of a cross-validation, that part subjects who are one person.
+    """Refuse a split, or folds of a cross-validation, that part subjects who are the same participant.
 
     Parameters
     ----------
@@ -136,8 +136,8 @@ def check_together(groups, part_of, where):
         other = first.setdefault(group, subject)
         if part_of[subject] != part_of[other]:
             raise UserError(
-                f"{where} puts {other} into {part_of[other]} and {subject} into {part_of[subject]}, who are one person "
-                f"by the column {SAME_PERSON} of participants.tsv: put both into one"
+                f"{where} puts {other} into {part_of[other]} and {subject} into {part_of[subject]}, who are the same "
+                f"participant by the column {GROUP_COLUMN} of participants.tsv: put both into one"
             )
 
 
@@ -147,7 +147,7 @@ def draw_split(groups, shares, seed):
     Parameters
     ----------
     groups : dict
-        Subject to a group whose subjects must stay together (one person scanned under several names).
+        Subject to a group whose subjects must stay together (one participant scanned under several names).
     shares : three floats
         Of the groups, for train, val and test.
     seed : int

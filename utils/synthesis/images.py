@@ -113,7 +113,7 @@ def generate_images(bank, count, generator):
     Returns
     -------
     images : (count, 1, 256, 256) tensor in 0..1
-        Slices of 1 mm a pixel, normalised as `utils.scans.sagittal.normalise` does.
+        Slices of 1 mm per pixel, normalised as `utils.scans.sagittal.normalise` does.
     points : (count, 27, 2) tensor
         Row and column in pixels by level, as in `utils.synthesis.anatomy.Anatomy`.
     states : (count, 27) int8 tensor

@@ -17,7 +17,7 @@ def focal_loss(outputs, target, weight, mean=lambda count: count):
     Parameters
     ----------
     outputs : list of (B, C, h, w) tensors
-        Logits, one a stack.
+        Logits, one per stack.
     target : (B, C, h, w) tensor
         Gaussians in 0..1.
     weight : (B, C, h, w) tensor, or one that can be broadcast to it
