@@ -7,7 +7,7 @@ report say that it was corrected, by whom and when. Labels that were reviewed ar
 from pathlib import Path
 
 from utils.scans.limits import MAX_VOXELS
-from utils.system.flags import new_parser
+from utils.system.flags import natural_number, new_parser
 
 
 def build_parser():
@@ -21,7 +21,7 @@ def build_parser():
         default=Path("output/predictions"),
         help="folder that predict.py wrote to",
     )
-    files.add_argument("--max-voxels", type=int, default=MAX_VOXELS, help="larger scans are refused unread")
+    files.add_argument("--max-voxels", type=natural_number, default=MAX_VOXELS, help="larger scans are refused unread")
     return parser
 
 

@@ -72,7 +72,7 @@ from utils.scans.outputs import image_digest
 from utils.scans.prepared import load_summary
 from utils.scans.sample import load_sample, save_sample
 from utils.scans.selection import apart, excluded_by, records_of, select
-from utils.scans.splits import SPLITS, check_together, draw_split, match_split, person_groups, read_split_file
+from utils.scans.splits import SPLITS, check_together, draw_split, match_split, participant_groups, read_split_file
 from utils.system.files import UserError, run, save_json, save_table, sweep, warn
 from utils.system.journal import Journal, fingerprint, read_journal
 from utils.system.pool import processes
@@ -246,7 +246,7 @@ def main(argv=None):
     scans, namesakes = apart(found)
     subjects = list(dict.fromkeys(scan.subject for scan in scans))
     records = records_of(args.data, subjects)
-    groups, chosen, excluded, unmatched = person_groups(records, subjects), None, set(), []
+    groups, chosen, excluded, unmatched = participant_groups(records, subjects), None, set(), []
     if args.split_file:
         chosen, unknown = match_split(read_split_file(args.split_file), subjects, args.split_file)
         check_together(groups, chosen, args.split_file)

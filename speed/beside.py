@@ -12,8 +12,8 @@ import time
 import torch
 
 from speed.timing import ROOT, Row
-from utils.system.files import UserError, run
-from utils.system.flags import new_parser
+from utils.system.files import run
+from utils.system.flags import natural_number, new_parser
 
 SECONDS = 8  # of measuring
 START = 12  # after which all processes have loaded what they need
@@ -45,7 +45,7 @@ print(count / (time.time() - began))
 def build_parser():
     """Return the parser of the command line."""
     parser = new_parser(__doc__, "OMP_NUM_THREADS=1 python -m speed.beside", "python -m speed.beside")
-    parser.add_argument("--batch-size", type=int, default=8, help="images of a step")
+    parser.add_argument("--batch-size", type=natural_number, default=8, help="images of a step")
     return parser
 
 
@@ -69,8 +69,6 @@ def row(batch_size):
 def main(argv=None):
     """Measure, as the flags say."""
     args = build_parser().parse_args(argv)
-    if args.batch_size < 1:
-        raise UserError(f"--batch-size {args.batch_size}: give 1 or more")
     for count in (1, 2):
         print(f"{count}: {', '.join(f'{rate:.1f}' for rate in rates(count, args.batch_size))} images/s")
 

@@ -10,8 +10,8 @@ import torch
 
 from models import build_model
 from utils.synthesis.images import SIZE
-from utils.system.files import UserError, run
-from utils.system.flags import new_parser
+from utils.system.files import run
+from utils.system.flags import natural_number, new_parser
 
 BATCH, LEVELS, FEATURES = 4, 25, 96
 
@@ -19,7 +19,7 @@ BATCH, LEVELS, FEATURES = 4, 25, 96
 def build_parser():
     """Return the parser of the command line."""
     parser = new_parser(__doc__, "python -m speed.formats --repeats 5", "python -m speed.formats")
-    parser.add_argument("--repeats", type=int, default=5, help="timed steps of each, after one that is not timed")
+    parser.add_argument("--repeats", type=natural_number, default=5, help="timed steps of each, after one untimed")
     return parser
 
 
@@ -45,8 +45,6 @@ def cpu_times(repeats, features=FEATURES):
 def main(argv=None):
     """Measure, as the flags say."""
     args = build_parser().parse_args(argv)
-    if args.repeats < 1:
-        raise UserError(f"--repeats {args.repeats}: give 1 or more")
     found = cpu_times(args.repeats)
     print(", ".join(f"{kind} {value:.0f} ms" for kind, value in found.items()), end="")
     print(f", ratio {found['float32'] / found['bfloat16']:.2f}")

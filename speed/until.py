@@ -15,7 +15,7 @@ from pathlib import Path
 from speed.timing import ROOT, Row, start
 from utils.evaluation.tables import markdown
 from utils.system.files import UserError, run
-from utils.system.flags import new_parser
+from utils.system.flags import natural_number, new_parser
 from utils.system.numbers import number
 
 SUBJECTS = 40  # synthetic ones: 30 to train on, 4 for validation
@@ -28,7 +28,7 @@ def build_parser():
     parser = new_parser(__doc__, "python -m speed.until --data dataset/NAME", "python -m speed.until")
     parser.add_argument("--data", type=Path, metavar="FOLDER", required=True, help="prepared data")
     parser.add_argument("--error", type=float, default=0.1, help="share of the validation discs that may be wrong")
-    parser.add_argument("--seeds", type=int, default=3, help="trainings by each recipe")
+    parser.add_argument("--seeds", type=natural_number, default=3, help="trainings by each recipe")
     return parser
 
 
@@ -101,8 +101,6 @@ def row(error, folder, device):
 def main(argv=None):
     """Measure, as the flags say."""
     args = build_parser().parse_args(argv)
-    if args.seeds < 1:
-        raise UserError(f"--seeds {args.seeds}: give 1 or more")
     times = {"default": [], "published": []}
     for seed in range(args.seeds):
         times["default"].append(time_until(args.error, args.data, "default", seed))

@@ -40,7 +40,7 @@ from utils.evaluation.tables import disc_rows, interval_line, labelled_table
 from utils.scans.bids import find_scans
 from utils.scans.prepared import load_split
 from utils.scans.selection import records_of
-from utils.scans.splits import SPLITS, check_together, match_split, person_groups
+from utils.scans.splits import SPLITS, check_together, match_split, participant_groups
 from utils.system.files import UserError, run, save_json, save_table, save_text
 
 VALIDATION = 3  # subjects
@@ -72,7 +72,7 @@ def read_folds(path):
 def split_of(folds, index, groups):
     """Return the split in which a fold is the test set.
 
-    The last three subjects of the next fold, and those who are one person with them (the same in ``groups``), select
+    The last three subjects of the next fold, and those who are the same participants (the same in ``groups``), select
     the epoch and calibrate the confidence; all others are trained on.
     """
     test, following = folds[index], folds[(index + 1) % len(folds)]
@@ -88,11 +88,11 @@ def main(argv=None):
     subjects = list(itertools.chain(*folds))
     # Refuses a subject that is written in two ways.
     match_split(dict.fromkeys(subjects), {scan.subject for scan in find_scans(args.data)}, args.folds)
-    persons = person_groups(records_of(args.data, subjects), subjects)
-    check_together(persons, {s: f"fold {index}" for index, fold in enumerate(folds, 1) for s in fold}, args.folds)
+    participants = participant_groups(records_of(args.data, subjects), subjects)
+    check_together(participants, {s: f"fold {index}" for index, fold in enumerate(folds, 1) for s in fold}, args.folds)
     cases, groups, sets = [], {}, []
     for index in range(len(folds)):
-        split, file = split_of(folds, index, persons), args.out / f"split{index}.json"
+        split, file = split_of(folds, index, participants), args.out / f"split{index}.json"
         if not split["train"]:
             raise UserError(f"{args.folds} leaves none to train on for fold {index + 1}: write larger folds, or more")
         save_json(file, split)

@@ -30,7 +30,7 @@ def test_flags_that_no_training_can_have_are_refused_before_anything_is_read(fla
 
 COUNTS = [
     (prepare_spinegeneric, ["--data", "x"], ["--jobs", "--max-voxels"]),
-    (train, ["--synthetic"], ["--epochs", "--synthetic", "--stacks", "--blocks", "--features", "--batch-size"]),
+    (train, ["--synthetic", "1"], ["--epochs", "--synthetic", "--stacks", "--blocks", "--features", "--batch-size"]),
     (evaluate, ["--data", "x"], ["--windows"]),
     (predict, ["x"], ["--max-voxels"]),
     (make_phantom, [], ["--subjects", "--jobs"]),

@@ -7,7 +7,7 @@ from test_prepare import add_scan, prepare, table, tree_of
 
 from utils.scans.bids import match_participants, participants
 from utils.scans.names import match_names, read_names
-from utils.scans.splits import check_together, person_groups
+from utils.scans.splits import check_together, participant_groups
 from utils.system.files import UserError
 
 BOM = b"\xef\xbb\xbf"
@@ -137,7 +137,7 @@ def test_a_split_file_that_parts_a_participant_is_refused(lines, tmp_path):
 
 
 def test_folds_that_part_a_participant_are_refused():
-    groups = person_groups(
+    groups = participant_groups(
         {"sub-1": {"same_person_group": "p"}, "sub-2": {"same_person_group": "p"}}, ["sub-1", "sub-2"]
     )
     check_together(groups, {"sub-1": "fold 1"}, "folds.json")

@@ -82,7 +82,7 @@ def match_split(split_of, subjects, path):
     return matched, sorted(entry for entry, subject in meant.items() if not subject)
 
 
-def person_groups(records, subjects):
+def participant_groups(records, subjects):
     """Group subjects that are the same participant by the column ``same_person_group`` of participants.tsv.
 
     A group may also be named after one of its subjects.
