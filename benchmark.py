@@ -8,7 +8,7 @@ takes twice as long.
 import os
 from pathlib import Path
 
-from utils.system.flags import multiple_of_4, natural_number, new_parser
+from utils.system.flags import multiple_of_4, natural_number, new_parser, share
 from utils.training.recipes import RECIPES
 
 
@@ -24,7 +24,7 @@ def build_parser():
         "--batch-size", type=natural_number, default=RECIPES["default"]["batch_size"], help="slices per training step"
     )
     work.add_argument(
-        "--until", type=float, metavar="ERROR",
+        "--until", type=share, metavar="ERROR",
         help="also train by either recipe until no more than this share of the discs is wrong: many minutes",
     )  # fmt: skip
     machine = parser.add_argument_group("machine")

@@ -66,6 +66,24 @@ class Labels:
     sidecar: dict
 
 
+def folder_of(predictions, corrections):
+    """Return the folder of the report that was corrected: that of a tree lies within the one of named scans.
+
+    Raises
+    ------
+    UserError
+        If there is no report.
+    """
+    places = predictions, predictions / "derivatives" / TOOL
+    places = [place for place in places if (place / "report.html").is_file()]
+    if not places:
+        raise UserError(
+            f"{predictions} has no report.html: give the folder that predict.py wrote to with --predictions"
+        )
+    wanted = {correction.place for correction in corrections}
+    return max(places, key=lambda place: sum(Job(None, place / stem).sidecar.exists() for stem in wanted))
+
+
 def find_labels(correction, entries, folder):
     """Return the labels that a correction is for.
 
@@ -154,12 +172,7 @@ def main(argv=None):
     """Apply corrections; one that is refused is listed, and the others go on."""
     args = build_parser().parse_args(argv)
     corrections, refused = read_corrections(args.corrections)
-    places = args.predictions, args.predictions / "derivatives" / TOOL  # of named scans, and of a tree
-    folder = next((place for place in places if (place / "report.html").is_file()), None)
-    if folder is None:
-        raise UserError(
-            f"{args.predictions} has no report.html: give the folder that predict.py wrote to with --predictions"
-        )
+    folder = folder_of(args.predictions, corrections)
     report = Report(folder)
     report.recall(failed=True)
     entries = {entry["place"]: entry for entry in report.scans if entry["plane"] and not entry["reason"]}

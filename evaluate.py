@@ -145,7 +145,8 @@ def main(argv=None):
     page = Page(out, samples, levels, f"{weights}, epoch {checkpoint['epoch']}, {checkpoint['digest'][:8]}")
     for sample in progress(samples, len(samples), "scan"):
         prediction = labeller.label(sample.slabs, sample.offsets)
-        on_plane.append(Case.of(sample, labeller.label(sample.image[None])))
+        flat = sample.in_plane()
+        on_plane.append(Case.of(flat, labeller.label(flat.image[None])))
         cases.append(Case.of(sample, prediction))
         page.add(sample, prediction, cases[-1], compare(cases[-1], levels))
     windows = windows_table(label_windows(labeller, samples, args.windows, levels)) if args.windows else None

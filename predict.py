@@ -52,7 +52,7 @@ from utils.scans.bids import find_scans, is_label_volume, stem_of
 from utils.scans.ignored import ignored_images, ignored_summary
 from utils.scans.labels import label_volume
 from utils.scans.names import match_names, read_names
-from utils.scans.nifti import ScanError, read_scan
+from utils.scans.nifti import ScanError, check_content, read_scan
 from utils.scans.outputs import TOOL, Job, describe_discs, digest, image_digest
 from utils.scans.sagittal import slabs_of
 from utils.system import ranks
@@ -89,11 +89,11 @@ def list_jobs(args):
             warn(ignored_summary(ignored, args.contrasts))
     else:
         volumes = [path.name for path in args.scans if is_label_volume(path)]
-        if volumes and ranks.rank() == 0:
-            warn(f"label volumes are no scans and are left out: {len(volumes)}, such as {volumes[0]}")
         jobs = [Job(path, args.out / stem_of(path)) for path in args.scans if not is_label_volume(path)]
         if not jobs:
             raise UserError(f"{args.scans[0]} is a label volume: name the scan that it belongs to")
+        if volumes and ranks.rank() == 0:
+            warn(f"label volumes are no scans and are left out: {len(volumes)}, such as {volumes[0]}")
         jobs = list({job.source: job for job in jobs}.values())  # a scan may be named twice, as by two patterns
     if not jobs:
         raise UserError(f"{args.data} holds no scan with the contrasts {', '.join(args.contrasts)}")
@@ -120,6 +120,15 @@ def description():
     return [{"Name": TOOL, "Version": code_version()}]
 
 
+def is_here(image):
+    """Return whether the content of a file lies here, and not only a placeholder of git-annex or git-lfs."""
+    try:
+        check_content(image)
+    except ScanError:
+        return False
+    return True
+
+
 class Labelling:
     """The three stages of labelling one scan.
 
@@ -141,21 +150,21 @@ class Labelling:
         """Return whether a person reviewed the labels, or this version made them to the end with these weights."""
         try:
             content = json.loads(job.sidecar.read_text())
+            whole = job.labels.exists()
             if job.review():
-                return job.labels.exists() and content["ImageDigest"] == image_digest(job.image)
+                if not is_here(job.image):  # as where git-annex has dropped it: there is nothing to compare with
+                    return whole
+            else:
+                made = content.get("GeneratedBy"), content.get("Model")
+                whole = whole and job.picture.exists() and self.report.holds(self.texts_of(job))
+                whole = whole and made == (self.made_by, self.model)
             image = job.image.stat()
             # A copy may have an old date of its contents, but not of its own creation.
             newer = job.sidecar.stat().st_mtime >= max(image.st_mtime, image.st_ctime)
-            made = content.get("GeneratedBy"), content.get("Model")
             known = newer and content.get("Image") == job.source
-            whole = job.labels.exists() and job.picture.exists() and self.report.holds(self.texts_of(job))
             # At another path, or with another date, it is the same scan if its content is the same.
-            return (
-                whole
-                and made == (self.made_by, self.model)
-                and (known or content.get("ImageDigest") == image_digest(job.image))
-            )
-        except (OSError, ValueError, LookupError, AttributeError, UserError):
+            return whole and (known or content.get("ImageDigest") == image_digest(job.image))
+        except (OSError, ValueError, AttributeError, UserError):
             return False
 
     def read(self, job):
@@ -246,7 +255,7 @@ def write_tables(args, work, asked, failed):
     """Write the tables and the QC report of all scans that the folder holds; returns the report."""
     report = Report(folder_of(args))
     for job in asked:
-        if job.stem in failed:
+        if job.stem in failed and not job.review():  # what was reviewed stays in the report as it was
             report.add_failed(work.texts_of(job), failed[job.stem])
     report.recall()
     if not all(job.sidecar.exists() for job in asked if job.stem not in failed):

@@ -115,8 +115,10 @@ def check(args):
         raise UserError(f"{args.out} holds other files: give an empty or a new folder with --out")
     held = held_tree(args.out)
     if held not in (None, tree_seen_from(args.out, args.data)) and any((args.out / "samples").glob("*.npz")):
-        tree = (args.out / held).resolve()
-        raise UserError(f"{args.out} was prepared from another tree, {tree}: give another --out, or remove {args.out}")
+        raise UserError(
+            f"{args.out} was prepared from another tree, or one of the two was moved: give another --out, or remove "
+            f"{args.out}"
+        )
 
 
 def tree_seen_from(out, tree):

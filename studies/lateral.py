@@ -24,7 +24,7 @@ import itertools
 import numpy as np
 from nibabel.affines import apply_affine
 
-from studies.volumes import label_volume
+from studies.synthetic import label_synthetic
 from utils.evaluation.cases import NEAR_MM
 from utils.evaluation.statistics import mean, sd
 from utils.evaluation.tables import share
@@ -55,7 +55,7 @@ def errors_of(labeller, volume):
 
     A curved spine may leave the volume: what is not in it cannot be found.
     """
-    _, world = label_volume(labeller, volume)
+    _, world = label_synthetic(labeller, volume)
     inside = [0 < voxel[0] < volume.data.shape[0] - 1 for voxel in volume.voxels]
     true = {level: voxel for level, voxel, ok in zip(volume.levels, volume.voxels, inside, strict=True) if ok}
     errors = [

@@ -1,8 +1,8 @@
 """Networks and recipes side by side: trainings of each with several seeds, scored with and without the search.
 
-All networks have about as many parameters (0.4 to 0.5 million), and by the default recipe all see as many images. The
-published recipe keeps its batches of 3. With --synthetic, 2 of these images are synthetic, while half of a batch is by
-the default recipe. Without, an epoch has as many slices as the data, and by the default recipe at least 160.
+All networks have about as many parameters (0.4 to 0.5 million), and by the default recipe all see as many images. With
+--synthetic, 2 of the 3 images of a batch of the published recipe are synthetic, and 4 of the 8 of the default recipe.
+Without it, an epoch has as many slices as the data, by the default recipe at least 160.
 """
 
 from pathlib import Path

@@ -30,18 +30,19 @@ def prepared(tree, out, split_file, levels=LEVELS):
     UserError
         If ``out`` was prepared with other settings.
     """
-    settings = {"tree": str(tree.resolve()), "split": read_split_file(split_file), "choice of levels": list(levels)}
-    record = out / "study.json"
-    if not (out / "summary.json").exists():
-        flags = ["--data", tree, "--out", out, "--split-file", split_file, "--levels", ",".join(map(str, levels))]
-        prepare_spinegeneric.main([str(flag) for flag in flags])
-        save_json(record, settings)
-    elif not record.exists():
-        raise UserError(f"{out} has no {record.name}, which says how it was prepared: remove it, or give another --out")
-    else:
+    place = prepare_spinegeneric.tree_seen_from(out, tree)
+    settings = {"tree": place, "split": read_split_file(split_file), "choice of levels": list(levels)}
+    record = out.with_name(f"{out.name}.json")  # written first: an interrupted preparation is gone on with
+    if out.exists():
+        if not record.exists():
+            raise UserError(f"{record}, which says how {out} was prepared, is missing: remove {out}")
         earlier = json.loads(record.read_text(encoding="utf-8"))
         if other := [key for key in settings if settings[key] != earlier.get(key)]:
             raise UserError(f"{out} was prepared with another {', '.join(other)}: remove it, or give another --out")
+    if not (out / "summary.json").exists():
+        save_json(record, settings)
+        flags = ["--data", tree, "--out", out, "--split-file", split_file, "--levels", ",".join(map(str, levels))]
+        prepare_spinegeneric.main([str(flag) for flag in flags])
     return out
 
 

@@ -27,7 +27,7 @@ if __name__ == "__main__":
 import numpy as np
 from nibabel.affines import apply_affine
 
-from studies.volumes import label_volume
+from studies.synthetic import label_synthetic
 from utils.discs import LAST
 from utils.evaluation.cases import NEAR_MM
 from utils.evaluation.tables import markdown, share
@@ -61,7 +61,7 @@ def view_of(view, anatomy):
 
 def label_and_judge(labeller, volume):
     """Label a volume; returns the prediction, and whether its L5-S1 is the disc above the sacrum."""
-    found, world = label_volume(labeller, volume)
+    found, world = label_synthetic(labeller, volume)
     sacral = apply_affine(volume.affine, volume.voxels[list(volume.levels).index(LAST)])
     return found, LAST in world and np.linalg.norm((world[LAST] - sacral)[1:]) <= NEAR_MM
 

@@ -96,7 +96,7 @@ def test_an_evaluation_replaces_the_one_before_and_leaves_none_of_its_files(run,
 
 @pytest.mark.parametrize("counts", [["30"], ["3", "6"]])  # the scan has L1-L2 to L5-S1
 def test_windows_of_more_discs_than_a_scan_has_are_refused_at_the_start(counts, run, tmp_path):
-    with pytest.raises(UserError, match=f"--windows {counts[-1]}: no scan has {counts[-1]} labelled discs"):
+    with pytest.raises(UserError, match=f"--windows {counts[-1]}: no scan has a window of {counts[-1]} labelled discs"):
         run("--windows", *counts)
     assert not (tmp_path / "out").exists()
 

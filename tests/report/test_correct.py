@@ -10,6 +10,7 @@ from nibabel.affines import apply_affine
 from predicted import LEVELS, predict_into, save_scan
 
 import correct
+import predict
 from utils.report.corrections import read_corrections
 from utils.report.entries import scans_of_page
 from utils.scans.labels import read_discs
@@ -149,8 +150,36 @@ def test_a_reviewed_scan_that_has_changed_or_lost_its_labels_is_listed(folder, t
     labels.write_bytes(before)
     save_scan(scan, voxel=(3.0, 0.9, 0.9))
     assert predict_into(folder, [scan], monkeypatch) == 1
-    assert "has changed since its labels were reviewed" in capsys.readouterr().err
-    assert labels.read_bytes() == before
+    said = capsys.readouterr().err
+    assert "has changed since its labels were reviewed" in said and labels.read_bytes() == before
+    assert [(row["scan"], row["review"]) for row in table(folder / "scans.csv")] == [(NAME, "corrected")]
+    advised = said[said.index("or remove ") + 10 : said.index(" to label the scan again")].split(", ")
+    for file in advised:
+        (folder / file).unlink()
+    assert predict_into(folder, [scan], monkeypatch) == 0
+    assert [row["review"] for row in table(folder / "scans.csv")] == [""]
+
+
+def test_a_reviewed_scan_whose_content_is_not_here_keeps_its_labels(folder, tmp_path, monkeypatch, capsys):
+    apply(save(tmp_path / "corrections.json", correction_of(folder, [(25, 90, 36, 1)])), folder)
+    scan = tmp_path / "scans" / f"{NAME}.nii.gz"
+    scan.write_text("/annex/objects/SHA256E-s4587345--38d1.nii.gz\n")
+    assert predict_into(folder, [scan], monkeypatch) == 0
+    assert f"left as they are: {NAME}" in capsys.readouterr().out
+    scan.unlink()
+    scan.symlink_to("../.git/annex/objects/aa/bb/x.nii.gz")
+    assert predict_into(folder, [scan], monkeypatch) == 0
+
+
+def test_of_two_reports_in_one_folder_the_one_that_was_corrected_is_taken(tmp_path, monkeypatch, capsys):
+    out, tree = tmp_path / "out", tmp_path / "tree"
+    save_scan(tmp_path / "one.nii.gz")
+    save_scan(tree / "sub-1" / "anat" / f"{NAME}.nii.gz")
+    predict_into(out, [tmp_path / "one.nii.gz"], monkeypatch)
+    assert predict.main(["--data", str(tree), "--weights", "fixed", "--out", str(out)]) == 0
+    inside = out / "derivatives" / "disc-labels"
+    path = save(tmp_path / "corrections.json", correction_of(inside, [(25, 90, 36, 1)]))
+    assert apply(path, out) == 0 and "1 corrected" in capsys.readouterr().out
 
 
 def test_a_scan_that_failed_stays_in_the_report(tmp_path, monkeypatch):

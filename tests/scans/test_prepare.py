@@ -206,7 +206,9 @@ def test_the_scans_of_another_tree_are_not_replaced(tmp_path, monkeypatch):
     tree, out = tree_of(home / "tree", 1), home / "out"
     prepare(tree, out)
     before = contents(out)
-    with pytest.raises(UserError, match=f"out was prepared from another tree, {tree}: give another --out"):
+    with pytest.raises(
+        UserError, match="out was prepared from another tree, or one of the two was moved: give another --out"
+    ):
         prepare(other, out)
     assert contents(out) == before
     # The same tree: with other flags and more scans, by another name, and after both were moved.

@@ -33,7 +33,7 @@ def test_every_subject_is_tested_once_and_never_trained_on_in_its_fold():
         assert sum(map(len, parts)) == len(set.union(*parts)) == 15
 
 
-def test_folds_that_part_one_person_are_an_error(tmp_path):
+def test_folds_that_part_a_participant_are_an_error(tmp_path):
     table = "participant_id\tsame_person_group\nsub-a\tp\nsub-b\tp\n"
     (tmp_path / "participants.tsv").write_text(table)
     (tmp_path / "folds.json").write_text('[["sub-a"], ["sub-b"]]')

@@ -55,8 +55,8 @@ def test_prepared_data_are_used_again_with_the_same_settings_alone(tree, split, 
     split_file(tmp_path, SUBJECTS[::-1])
     with pytest.raises(UserError, match="was prepared with another split: "):
         prepared(tree, out, split, (3, 4))
-    (out / "study.json").unlink()
-    with pytest.raises(UserError, match=f"^{out} has no study.json, which says how it was prepared: remove it"):
+    (tmp_path / "data.json").unlink()
+    with pytest.raises(UserError, match=f"^{out}.json, which says how {out} was prepared, is missing: remove {out}"):
         prepared(tree, out, split, (3, 4))
 
 

@@ -62,6 +62,15 @@ def test_a_closed_pipe_ends_a_script_without_a_word(lines):
     assert (done.returncode, done.stderr) == (141, b"")
 
 
+def test_another_broken_pipe_is_not_passed_over():
+    code = (
+        "import os\nfrom utils.system.files import run\nread, write = os.pipe()\nos.close(read)\n"
+        "run(lambda: os.write(write, b'a'))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=False)
+    assert done.returncode == 1 and b"BrokenPipeError" in done.stderr
+
+
 def test_files_of_killed_processes_are_swept_and_those_of_living_ones_are_not(tmp_path):
     code = (
         "import os, signal, sys\nfrom utils.system.files import replace_file\n"

@@ -4,7 +4,7 @@ import argparse
 
 import pytest
 
-from utils.system.flags import as_typed, natural_number, new_parser, whole_number
+from utils.system.flags import as_typed, natural_number, new_parser, share, whole_number
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,10 @@ def test_natural_numbers(text):
     assert natural_number("12") == 12
     with pytest.raises(argparse.ArgumentTypeError, match="not a whole number of 1 or more"):
         natural_number(text)
+
+
+def test_shares():
+    assert (share("0"), share("0.25"), share("1")) == (0, 0.25, 1)
+    for text in ("-0.1", "5", "nan", "inf", "a tenth"):
+        with pytest.raises(argparse.ArgumentTypeError, match=f"{text} is not a number from 0 to 1"):
+            share(text)

@@ -163,6 +163,8 @@ def read_discs_csv(run):
     # Evaluations of versions before 2026-11-26 have no group, and may call the subject "person".
     column = next((name for name in ("group", "subject", "person") if name in reader.fieldnames), "subject")
     try:
+        if any(None in row.values() for row in rows):  # a row that was cut short
+            raise ValueError
         found = [(row["scan"], row["outcome"], float(row["error_mm"] or "nan")) for row in rows]
         true = {(row["scan"], row["level"]) for row in rows if row["outcome"] in ("identified", "far", "missed")}
         return found, true, {row["scan"]: row[column] for row in rows}

@@ -59,8 +59,8 @@ def check_windows(samples, counts):
     for count in counts:
         if not any(window_levels(sample.levels, count, place) for sample in samples for place in PLACES):
             raise UserError(
-                f"--windows {count}: no scan has {count} labelled discs from C1-C2 down, from L5-S1 up, or within "
-                "T1-T2 to T12-L1: give fewer"
+                f"--windows {count}: no scan has a window of {count} labelled discs that begins at C1-C2, ends at "
+                "L5-S1, or lies within T1-T2 to T12-L1: give another number"
             )
 
 

@@ -81,7 +81,7 @@ def load_volume(path, max_voxels):
     if not path.name.lower().endswith(ENDINGS):
         raise ScanError("its name does not end in .nii or .nii.gz: convert it to NIfTI (DICOM by dcm2niix)")
     try:
-        _check_content(path)
+        check_content(path)
         _check_header(path)
         image = nibabel.load(path)
         if not isinstance(image, nibabel.nifti1.Nifti1Pair):
@@ -150,8 +150,8 @@ def _check_header(path):
                 raise ScanError("its header says that its voxels have no size: it has no place in the world")
 
 
-def _check_content(path):
-    """Refuse what is no image yet or no longer, each with its own reason: placeholders, links, wrong endings."""
+def check_content(path):
+    """Refuse what is no image yet or no longer, each with its own `ScanError`: placeholders, links, wrong endings."""
     fetch = f"run `git annex get {path.name}` in its folder"
     if path.is_symlink() and not path.exists():
         if "annex" in str(path.readlink()):

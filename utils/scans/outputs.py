@@ -152,7 +152,8 @@ class Job:
                 "give another --out"
             )
         if not reviewed and self.review():
-            again = f"bring it back, or remove {self.sidecar} to label the scan again"
+            names = ", ".join(path.name for path in (self.labels, self.sidecar, self.picture))
+            again = f"restore it, or remove {names} to label the scan again"
             if not held:
                 raise UserError(f"{self.labels}, which was reviewed, is missing: {again}")
             if content.get("ImageDigest") != image_digest(self.image):

@@ -94,7 +94,7 @@ def sagittal(scan, resolution=1.0, through=None, offsets=(0.0,)):
 
 
 def _slices(scan):
-    """Return the axis across a scan's slices, the mm to the patient's right from one to the next, and slices a slab."""
+    """Return the axis across a scan's slices, the mm to the right from one to the next, and the slices per slab."""
     axis, *_, across = _sagittal_axes(scan.affine)
     step = scan.affine[:3, axis]
     thick = max(1, round(SLAB_MM / np.linalg.norm(step)))

@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import select
 import signal
 import socket
 import sys
@@ -180,6 +181,13 @@ def warn(text):
     print(f"warning: {text}", file=sys.stderr)
 
 
+def _is_closed(stream):
+    """Return whether the reader of a pipe has closed it."""
+    poll = select.poll()
+    poll.register(stream, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
 def run(main):
     """Call a script's ``main``; a user's mistake, or a file that is missing, becomes one line and exit status 2.
 
@@ -191,10 +199,10 @@ def run(main):
         status = main()
         print(end="", flush=True)  # or a closed pipe would be noticed when Python ends, too late to be caught
         sys.exit(status)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes the rest when it ends
-        sys.exit(128 + signal.SIGPIPE)
     except (UserError, OSError) as error:
+        if isinstance(error, BrokenPipeError) and _is_closed(sys.stdout):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes the rest when it ends
+            sys.exit(128 + signal.SIGPIPE)
         if isinstance(error, OSError):
             if error.filename is None:
                 raise

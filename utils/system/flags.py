@@ -1,6 +1,7 @@
 """The command lines of the scripts: types of flags, and a readable ``--help``."""
 
 import argparse
+import math
 import os
 from pathlib import Path
 
@@ -74,6 +75,17 @@ def multiple_of_4(text):
     if natural_number(text) % 4:
         raise argparse.ArgumentTypeError(f"{text} is not a multiple of 4")
     return int(text)
+
+
+def share(text):
+    """Read a number from 0 to 1 (an argparse type)."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 to 1")
+    return value
 
 
 def output_folder(text):

@@ -6,7 +6,7 @@ from utils.scans.nifti import Scan
 from utils.scans.sagittal import slabs_of
 
 
-def label_volume(labeller, volume):
+def label_synthetic(labeller, volume):
     """Label the discs of a synthetic volume.
 
     Parameters
