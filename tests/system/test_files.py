@@ -62,6 +62,16 @@ def test_a_closed_pipe_ends_a_script_without_a_word(lines):
     assert (done.returncode, done.stderr) == (141, b"")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("lines", [1, 100_000])
+def test_a_full_disk_behind_what_is_printed_is_a_sentence(lines):
+    code = f"from utils.system.files import run\nrun(lambda: print('a line\\n' * {lines}))"
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 2
+    assert done.stderr == b"error: no more can be written (No space left on device): free space, or write elsewhere\n"
+
+
 def test_another_broken_pipe_is_not_passed_over():
     code = (
         "import os\nfrom utils.system.files import run\nread, write = os.pipe()\nos.close(read)\n"

@@ -188,6 +188,15 @@ def _is_closed(stream):
     return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
+def _sentence(error):
+    """Return what an `OSError` means to a user; one that names no file and is not of a full disk is raised again."""
+    if error.filename is not None:
+        return f"{error.filename} cannot be used ({error.strerror}): it was removed, or may not be read or written"
+    if error.errno in LOST:  # also of what is printed into a file, which an error does not name
+        return f"no more can be written ({error.strerror}): free space, or write elsewhere"
+    raise error
+
+
 def run(main):
     """Call a script's ``main``; a user's mistake, or a file that is missing, becomes one line and exit status 2.
 
@@ -204,9 +213,7 @@ def run(main):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes the rest when it ends
             sys.exit(128 + signal.SIGPIPE)
         if isinstance(error, OSError):
-            if error.filename is None:
-                raise
-            error = f"{error.filename} cannot be used ({error.strerror}): it was removed, or may not be read or written"
+            error = _sentence(error)
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
