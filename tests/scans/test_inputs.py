@@ -183,8 +183,8 @@ def claims(shape, offset=352):
     return bytes(content)
 
 
-def test_a_bomb_is_never_inflated(label, tmp_path):
-    """A thousandth of 400 MB: behind a small scan it is not read, before the voxels it is refused."""
+def test_a_bomb_is_not_inflated(label, tmp_path):
+    """A thousandth of 400 MB: behind a small scan little of it is read, before the voxels it is refused."""
     nothing = gzip.compress(bytes(10**8), mtime=0) * 4
     (tmp_path / "behind.nii.gz").write_bytes(gzip.compress(image_of().to_bytes(), mtime=0) + nothing)
     (tmp_path / "before.nii.gz").write_bytes(gzip.compress(claims((20, 40, 50), 4e8), mtime=0) + nothing)

@@ -221,6 +221,22 @@ def test_scans_that_cannot_be_used_have_a_reason(kind, reason, tmp_path):
         read_scan(broken(tmp_path, kind))
 
 
+@pytest.mark.parametrize("behind", [b"", bytes(10**6)])
+@pytest.mark.parametrize("read", [read_scan, read_discs])
+def test_a_bit_that_flipped_in_a_compressed_file_is_noticed(read, behind, tmp_path):
+    """Stored without compression, gzip data show a flipped bit in their check sum alone."""
+    labels = np.zeros((40, 40, 40), np.uint8)
+    labels[20, 30, 25] = 21
+    content = nibabel.Nifti1Image(labels, np.eye(4)).to_bytes()
+    packed = bytearray(gzip.compress(content + behind, compresslevel=0, mtime=0))
+    (tmp_path / "scan.nii.gz").write_bytes(packed)
+    read(tmp_path / "scan.nii.gz")
+    packed[packed.index(21, 352)] ^= 1  # level 21 becomes 20
+    (tmp_path / "scan.nii.gz").write_bytes(packed)
+    with pytest.raises(ScanError, match="it is damaged or cut short"):
+        read(tmp_path / "scan.nii.gz")
+
+
 def test_normalising_ignores_units_and_keeps_empty_parts_black():
     image = np.zeros((30, 30), np.float32)
     image[:, 10:] = np.random.default_rng(0).uniform(100, 200, (30, 20))

@@ -20,6 +20,7 @@ from nibabel.affines import apply_affine
 from utils.scans.limits import MAX_VOXELS
 
 LONGEST_HEADER = 2**26  # bytes before the voxels; extensions, which hold notes, are read whole
+MOST_BEHIND, PIECE = 2**26, 2**20  # bytes behind the voxels that are inflated, and at a time; a bomb holds more
 ENDINGS = (".nii", ".nii.gz", ".img", ".hdr")
 MM_PER_UNIT = {1: 1000.0, 3: 0.001}  # by the lowest bits of xyzt_units: metres and microns; all else is mm
 # By a header's length, which distinguishes NIfTI-1 and NIfTI-2: type and place of vox_offset, pixdim[1:4], sform_code.
@@ -111,7 +112,7 @@ def load_volume(path, max_voxels):
             raise ScanError(
                 f"its affine makes it {length} long, which no scan is: correct the voxel size or its unit ({unit})"
             )
-        data = np.asarray(image.dataobj).reshape(image.shape[:3])
+        data = _voxels(image, path).reshape(image.shape[:3])
     except nibabel.filebasedimages.ImageFileError:
         raise ScanError("it is not a NIfTI file") from None
     except nibabel.spatialimages.HeaderDataError as error:
@@ -125,6 +126,18 @@ def load_volume(path, max_voxels):
     except (EOFError, OSError, OverflowError, zlib.error, gzip.BadGzipFile, ValueError, KeyError):
         raise ScanError("it is damaged or cut short") from None
     return data, affine, image.header
+
+
+def _voxels(image, path):
+    """Return the voxels of an image; of a compressed file, only if they fit its check sum, which is at its end."""
+    if not path.name.lower().endswith(".gz"):
+        return np.asarray(image.dataobj)
+    with gzip.open(path) as stream:
+        data = np.asarray(type(image).from_stream(stream).dataobj)
+        for _ in range(MOST_BEHIND // PIECE):
+            if not stream.read(PIECE):  # nibabel stops at the last voxel, before gzip compares the sum
+                break
+    return data
 
 
 def _in_mm(affine, header):
