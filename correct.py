@@ -124,6 +124,24 @@ def accept(labels, review, report):
     return "good"
 
 
+def check_inside(world, scan, before):
+    """Refuse discs (N, 3) in mm that a reviewer placed outside of a scan.
+
+    In a tilted scan, predict.py may place a disc some mm outside. Those that stayed at their place of ``before`` are no
+    mistake of the reviewer: the label volume has them on its edge.
+
+    Raises
+    ------
+    UserError
+    """
+    voxel_mm = np.linalg.norm(scan.affine[:3, :3], axis=0)
+    beyond = np.abs(scan.to_voxel(world) - (np.array(scan.data.shape) - 1) / 2) * voxel_mm
+    outside = (beyond > np.array(scan.data.shape) * voxel_mm / 2 + EDGE_MM).any(1)
+    away = np.linalg.norm(world[:, None] - np.reshape(before, (-1, 3)), axis=2).min(1, initial=np.inf)
+    if (outside & (away > SAME_MM)).any():
+        raise UserError("a disc lies outside of the scan: move or delete it")
+
+
 def correct(labels, correction, review, report, max_voxels):
     """Write corrected labels; returns what was done.
 
@@ -138,10 +156,7 @@ def correct(labels, correction, review, report, max_voxels):
     away = np.linalg.norm(plane.to_world(correction.points, correction.across) - correction.world, axis=1)
     if (away > SAME_MM).any():
         raise UserError("its points in pixels and in world mm do not fit together: save the corrections again")
-    voxel_mm = np.linalg.norm(scan.affine[:3, :3], axis=0)
-    outside = np.abs(scan.to_voxel(correction.world) - (np.array(scan.data.shape) - 1) / 2) * voxel_mm
-    if (outside > np.array(scan.data.shape) * voxel_mm / 2 + EDGE_MM).any():
-        raise UserError("a disc lies outside of the scan: move or delete it")
+    check_inside(correction.world, scan, [disc["world_mm"] for disc in sidecar["Discs"]])
     volume = label_volume(scan, correction.levels, correction.world)
     held = [digest(job.labels.read_bytes())] if job.labels.exists() else []
     if sidecar.get("Review") == review and held == [digest(volume)]:

@@ -5,6 +5,7 @@ import json
 
 import nibabel
 import numpy as np
+import predicted
 import pytest
 from nibabel.affines import apply_affine
 from predicted import LEVELS, predict_into, save_scan
@@ -235,6 +236,24 @@ def test_one_bad_correction_is_refused_and_the_others_go_on(change, reason, tmp_
     assert "1 corrected" in said.out
     assert {file: file.read_bytes() for file in folder.glob("sub-1_*")} == before
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_disc_that_was_predicted_outside_of_the_scan_may_stay_there(tmp_path, monkeypatch, capsys):
+    """The scan is 144 mm high, in rows of 1 mm: row -8 is 7.5 mm above it, and row -10 where no disc was predicted."""
+    scan, folder = tmp_path / f"{NAME}.nii.gz", tmp_path / "out"
+    save_scan(scan)
+    monkeypatch.setattr(predicted, "ROWS", np.array([-8.0, 50, 80, 110]))
+    predict_into(folder, [scan], monkeypatch)
+    (entry,) = scans_of_page(folder / "report.html")
+    middle = next(index for index, slab in enumerate(entry["slabs"]) if slab["shown"])
+    shifted = [(disc["level"] + 1, disc["row"], disc["col"], middle) for disc in entry["discs"]]
+    moved = [(22, -10.0, *shifted[0][2:]), *shifted[1:]]
+    assert apply(save(tmp_path / "a.json", correction_of(folder, moved)), folder) == 1
+    assert "outside of the scan: move or delete it" in capsys.readouterr().err
+    assert apply(save(tmp_path / "b.json", correction_of(folder, shifted)), folder) == 0
+    values = np.asarray(nibabel.load(folder / f"{NAME}_label-discs_dlabel.nii.gz").dataobj)
+    assert [int(k) for k in np.argwhere(values == 22)[:, 2]] == [179]  # the highest of 180 voxels
+    assert sorted(values[values > 0]) == [22, 23, 24, 25]
 
 
 def test_points_that_do_not_fit_together_and_duplicates_are_refused(folder, tmp_path, capsys):
