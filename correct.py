@@ -115,10 +115,22 @@ def review_of(correction, file):
     return {**review, "Note": correction.note} if correction.note else review
 
 
-def accept(labels, review, report):
-    """Record that a scan's labels are good as they are; returns what was done."""
+def accept(labels, correction, review, report):
+    """Record that a scan's labels are good as they are; returns what was done.
+
+    Raises
+    ------
+    UserError
+        If they are not those that the reviewer saw.
+    """
     if labels.job.review():  # what was corrected stays that
         return "unchanged"
+    if correction.key is None:
+        raise UserError(
+            "the file does not say which labels of it are good: run predict.py again, and save the corrections again"
+        )
+    if correction.key != labels.entry["key"]:
+        raise UserError("it was labelled again since it was reviewed: review it again")
     save_json(labels.job.sidecar, {**labels.sidecar, "Review": review})
     report.review(labels.entry, for_page(review))
     return "good"
@@ -197,7 +209,7 @@ def main(argv=None):
         try:
             labels = find_labels(correction, entries, folder)
             if correction.status == "good":
-                done.append(accept(labels, review, report))
+                done.append(accept(labels, correction, review, report))
             else:
                 done.append(correct(labels, correction, review, report, args.max_voxels))
         except (ScanError, UserError) as error:

@@ -17,7 +17,7 @@ SMALL = ["--features", "16", "--stacks", "1", "--epochs", "1", "--no-amp", "--de
 
 def reviewed(entry, status, shift=0):
     """Return the entry of a correction as the page makes it, with all levels shifted."""
-    made = {"place": entry["place"], "name": entry["name"], "image_digest": entry["image_digest"], "status": status,
+    made = {**{part: entry[part] for part in ("place", "name", "key", "image_digest")}, "status": status,
             "by": "", "time": "2026-11-26T02:30:00.000Z", "note": ""}  # fmt: skip
     if status == "good":
         return made

@@ -210,6 +210,7 @@ def test_scans_that_are_good_are_saved_as_that(page):
     page.get_by_role("button", name="Close").click()
     (scan,) = json.loads(saved(page).read_text())["scans"]
     assert (scan["name"], scan["status"]) == (NAME, "good") and "discs" not in scan and len(scan["image_digest"]) == 64
+    assert scan["key"] == page.evaluate("data.scans[0].key")
 
 
 def test_zoom_pan_window_and_level(page):

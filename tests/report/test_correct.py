@@ -28,7 +28,7 @@ def correction_of(folder, discs, name=NAME, **change):
         across, plane = entry["slabs"][slab]["offset"], {part: np.array(v) for part, v in entry["plane"].items()}
         world = plane["origin"] + row * plane["down"] + col * plane["back"] + across * plane["across"]
         listed.append({"level": level, "row": row, "col": col, "across_mm": across, "world_mm": world.tolist()})
-    made = {"place": entry["place"], "name": name, "image_digest": entry["image_digest"], "status": "corrected",
+    made = {**{part: entry[part] for part in ("place", "name", "key", "image_digest")}, "status": "corrected",
             "by": "R. Reviewer", "time": "2026-11-26T02:30:00.000Z", "note": "", "discs": listed}  # fmt: skip
     return {**made, **change}
 
@@ -132,6 +132,24 @@ def test_a_scan_that_is_good_keeps_its_labels(folder, tmp_path):
     assert [row["level"] for row in table(folder / "discs.csv")] == [str(level) for level in LEVELS]
 
 
+def test_labels_that_other_weights_made_since_are_not_good(folder, tmp_path, monkeypatch, capsys):
+    path = save(tmp_path / "corrections.json", correction_of(folder, [], status="good"))
+    sidecar = folder / f"{NAME}_label-discs_dlabel.json"
+    monkeypatch.setitem(predicted.FixedLabels.checkpoint, "digest", "1")
+    predict_into(folder, [tmp_path / "scans" / f"{NAME}.nii.gz"], monkeypatch)
+    before = sidecar.read_bytes()
+    assert apply(path, folder) == 1 and sidecar.read_bytes() == before
+    assert "it was labelled again since it was reviewed: review it again" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("status", "refused"), [("good", 1), ("corrected", 0)])
+def test_a_file_of_a_version_without_keys_can_only_correct(status, refused, folder, tmp_path, capsys):
+    old = correction_of(folder, [(25, 90, 36, 1)], status=status)
+    del old["key"]
+    assert apply(save(tmp_path / "corrections.json", old), folder) == refused
+    assert ("does not say which labels of it are good: run predict.py" in capsys.readouterr().err) == bool(refused)
+
+
 def test_labels_that_were_corrected_outlive_a_prediction(folder, tmp_path, monkeypatch, capsys):
     apply(save(tmp_path / "corrections.json", correction_of(folder, [(25, 90, 36, 1)])), folder)
     before = (folder / f"{NAME}_label-discs_dlabel.nii.gz").read_bytes()
@@ -200,6 +218,8 @@ def test_a_scan_that_failed_stays_in_the_report(tmp_path, monkeypatch):
         ({"name": "sub-2_T2w"}, "has no such scan"),
         ({"image_digest": "0" * 64}, "has changed since"),
         ({"image_digest": None}, "no digest of the image"),
+        ({"key": 5}, "its key"),
+        ({"key": "../" * 5 + "x"}, "its key"),
         ({"status": "bad"}, "its status"),
         ({"time": "yesterday"}, "ISO 8601"),
         ({"by": "x" * 101}, "its by is"),

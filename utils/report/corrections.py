@@ -28,6 +28,8 @@ class Correction:
     name : str
     image_digest : str
         SHA-256 of the scan's file when it was labelled.
+    key : str or None
+        Of the scan as certain weights labelled it; None in files of versions that did not save it.
     status : str
         ``corrected``, or ``good`` where the labels are right as they are; the arrays are empty then.
     by, time, note : str
@@ -44,6 +46,7 @@ class Correction:
     place: str
     name: str
     image_digest: str
+    key: str | None
     status: str
     by: str
     time: str
@@ -117,6 +120,9 @@ def _correction(scan):
         raise ValueError("its place leads out of the folder of predictions")
     if not isinstance(scan.get("image_digest"), str) or not re.fullmatch("[0-9a-f]{64}", scan["image_digest"]):
         raise ValueError("it has no digest of the image")
+    key = scan.get("key")
+    if key is not None and not (isinstance(key, str) and re.fullmatch("[0-9a-f]{16}", key)):
+        raise ValueError("its key is none of a report")
     if scan.get("status") not in REVIEWED:
         raise ValueError(f"its status is neither {' nor '.join(REVIEWED)}")
     try:
@@ -133,7 +139,7 @@ def _correction(scan):
     if (np.diff(numbers[:, 0]) <= 0).any():
         raise ValueError("its discs do not lie in the order of their levels, from top to bottom")
     return Correction(
-        **texts, image_digest=scan["image_digest"], status=scan["status"], levels=np.array(levels, int),
+        **texts, image_digest=scan["image_digest"], key=key, status=scan["status"], levels=np.array(levels, int),
         points=numbers[:, :2], across=numbers[:, 2], world=numbers[:, 3:],
     )  # fmt: skip
 

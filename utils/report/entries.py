@@ -58,7 +58,7 @@ def scans_of_page(path):
 
 
 def key_of(scan):
-    """Return what a review status in the browser belongs to: a scan as certain weights label it."""
+    """Return what a review status belongs to, in the browser and in corrections: a scan as certain weights label it."""
     return short_digest(scan["name"], scan["source"], scan["weights"])
 
 

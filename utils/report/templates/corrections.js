@@ -25,7 +25,7 @@ function correctionsOf(scans, by, software) {
   for (const scan of scans.filter((scan) => scan.plane)) {
     const edited = isEdited(scan) && statusOf(scan) !== "bad";
     if (!edited && (isEdited(scan) || statusOf(scan) !== "good")) continue;
-    const entry = { place: scan.place, name: scan.name, image_digest: scan.image_digest,
+    const entry = { place: scan.place, name: scan.name, key: scan.key, image_digest: scan.image_digest,
       status: edited ? "corrected" : "good", by, time: (edited ? edits.get(scan).time : reviews[scan.key].time) || time,
       note: noteOf(scan) };
     if (edited) {
