@@ -123,6 +123,8 @@ def accept(labels, correction, review, report):
     UserError
         If they are not those that the reviewer saw.
     """
+    if not labels.job.labels.exists():
+        raise UserError("its label volume is missing: label the scan again")
     if labels.job.review():  # what was corrected stays that
         return "unchanged"
     if correction.key is None:

@@ -132,6 +132,14 @@ def test_a_scan_that_is_good_keeps_its_labels(folder, tmp_path):
     assert [row["level"] for row in table(folder / "discs.csv")] == [str(level) for level in LEVELS]
 
 
+def test_labels_that_are_gone_are_not_good(folder, tmp_path, capsys):
+    path = save(tmp_path / "corrections.json", correction_of(folder, [], status="good"))
+    (folder / f"{NAME}_label-discs_dlabel.nii.gz").unlink()
+    assert apply(path, folder) == 1
+    assert "its label volume is missing: label the scan again" in capsys.readouterr().err
+    assert "Review" not in json.loads((folder / f"{NAME}_label-discs_dlabel.json").read_text())
+
+
 def test_labels_that_other_weights_made_since_are_not_good(folder, tmp_path, monkeypatch, capsys):
     path = save(tmp_path / "corrections.json", correction_of(folder, [], status="good"))
     sidecar = folder / f"{NAME}_label-discs_dlabel.json"
