@@ -35,11 +35,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from utils.discs import name
 from utils.report.corrections import read_corrections
 from utils.report.pictures import prediction_picture
 from utils.report.predictions import claim_predictions, write_predictions
 from utils.report.report import Report
-from utils.scans.labels import label_volume
+from utils.scans.labels import label_volume, voxels_of
 from utils.scans.nifti import ScanError, read_scan
 from utils.scans.outputs import TOOL, Job, describe_discs, digest, image_digest, source_of
 from utils.scans.sagittal import slabs_of
@@ -156,13 +157,27 @@ def check_inside(world, scan, before):
         raise UserError("a disc lies outside of the scan: move or delete it")
 
 
+def check_apart(levels, voxels):
+    """Refuse two discs in one voxel (N, 3), which holds a single level.
+
+    Raises
+    ------
+    UserError
+    """
+    held = {}
+    for level, voxel in zip(levels, map(tuple, voxels), strict=True):
+        if voxel in held:
+            raise UserError(f"{name(held[voxel])} and {name(level)} lie in one voxel: move or delete one of them")
+        held[voxel] = level
+
+
 def correct(labels, correction, review, report, max_voxels):
     """Write corrected labels; returns what was done.
 
     Raises
     ------
     ScanError, UserError
-        If the scan cannot be read, a disc lies outside of it, or a file cannot be written.
+        If the scan cannot be read, a disc cannot be where it is, or a file cannot be written.
     """
     job, sidecar = labels.job, labels.sidecar
     scan = read_scan(job.image, max_voxels)
@@ -171,6 +186,7 @@ def correct(labels, correction, review, report, max_voxels):
     if (away > SAME_MM).any():
         raise UserError("its points in pixels and in world mm do not fit together: save the corrections again")
     check_inside(correction.world, scan, [disc["world_mm"] for disc in sidecar["Discs"]])
+    check_apart(correction.levels, voxels_of(scan, correction.world))
     volume = label_volume(scan, correction.levels, correction.world)
     held = [digest(job.labels.read_bytes())] if job.labels.exists() else []
     if sidecar.get("Review") == review and held == [digest(volume)]:
@@ -222,8 +238,8 @@ def main(argv=None):
     parts = [f"{done.count('corrected')} corrected", f"{done.count('good')} accepted as good"]
     parts += [f"{done.count('unchanged')} unchanged"] if "unchanged" in done else []
     print(f"{', '.join(parts)}; see {folder / 'report.html'}")
-    for name, reason in refused:
-        print(f"refused: {name}: {reason}", file=sys.stderr)
+    for scan, reason in refused:
+        print(f"refused: {scan}: {reason}", file=sys.stderr)
     return 1 if refused else 0
 
 

@@ -109,6 +109,11 @@ def _fault(voxels, affine):
     return None
 
 
+def voxels_of(scan, world):
+    """Return the voxels (N, 3) of a scan that hold places in mm (N, 3); those beyond its edge are put on the edge."""
+    return np.clip(np.round(scan.to_voxel(world)), 0, np.array(scan.data.shape) - 1).astype(int)
+
+
 def label_volume(scan, levels, world):
     """Return the bytes of a label volume (``.nii.gz``) on the grid of a scan, one voxel per disc.
 
@@ -127,8 +132,7 @@ def label_volume(scan, levels, world):
         NIfTI: every program puts the two in the same place, whichever of the forms it reads.
     """
     data = np.zeros(scan.data.shape, np.uint8)
-    voxels = np.clip(np.round(scan.to_voxel(world)), 0, np.array(data.shape) - 1).astype(int)
-    data[tuple(voxels.T)] = levels
+    data[tuple(voxels_of(scan, world).T)] = levels
     kind = nibabel.Nifti2Image if isinstance(scan.header, nibabel.Nifti2Header) else nibabel.Nifti1Image
     header = kind.header_class()
     header.set_data_dtype(data.dtype)
