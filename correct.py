@@ -36,7 +36,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from utils.discs import name
-from utils.report.corrections import read_corrections
+from utils.report.corrections import read_corrections, time_of
 from utils.report.pictures import prediction_picture
 from utils.report.predictions import claim_predictions, write_predictions
 from utils.report.report import Report
@@ -139,6 +139,18 @@ def accept(labels, correction, review, report):
     return "good"
 
 
+def check_newest(review, before):
+    """Refuse a correction that would undo a later review.
+
+    Raises
+    ------
+    UserError
+    """
+    if before and time_of(before.get("Time")) > time_of(review["Time"]):
+        by = f" by {before['By']}" if before.get("By") else ""
+        raise UserError(f"it was reviewed later, at {before['Time']}{by}, and stays so: edit it again in report.html")
+
+
 def check_inside(world, scan, before):
     """Refuse discs (N, 3) in mm that a reviewer placed outside of a scan.
 
@@ -180,6 +192,7 @@ def correct(labels, correction, review, report, max_voxels):
         If the scan cannot be read, a disc cannot be where it is, or a file cannot be written.
     """
     job, sidecar = labels.job, labels.sidecar
+    check_newest(review, job.review())
     scan = read_scan(job.image, max_voxels)
     images, offsets, plane = slabs_of(scan, sidecar["Resolution_mm"])
     away = np.linalg.norm(plane.to_world(correction.points, correction.across) - correction.world, axis=1)

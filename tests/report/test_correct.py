@@ -123,6 +123,27 @@ def test_applying_a_file_twice_changes_nothing(folder, tmp_path, capsys):
     }
 
 
+@pytest.mark.parametrize(
+    ("time", "status"),
+    [
+        ("2026-11-26T02:29:59.000Z", 1),
+        ("2026-11-26T03:29:59+01:00", 1),  # the same second in another zone
+        ("2026-11-26T02:29:59", 1),
+        ("2026-11-26T02:30:00.000Z", 0),
+        ("2026-11-26T01:30:01-01:00", 0),
+    ],
+)
+def test_a_correction_does_not_undo_a_later_one(time, status, folder, tmp_path, capsys):
+    """The one that is there was made at half past two, UTC."""
+    apply(save(tmp_path / "first.json", correction_of(folder, [(25, 90, 36, 1)])), folder)
+    sidecar = folder / f"{NAME}_label-discs_dlabel.json"
+    before = sidecar.read_bytes()
+    assert apply(save(tmp_path / "other.json", correction_of(folder, [(21, 20, 36, 1)], time=time)), folder) == status
+    assert (sidecar.read_bytes() == before) == bool(status)
+    said = "it was reviewed later, at 2026-11-26T02:30:00.000Z by R. Reviewer, and stays so: edit it again"
+    assert (said in capsys.readouterr().err) == bool(status)
+
+
 def test_a_scan_that_is_good_keeps_its_labels(folder, tmp_path):
     before = (folder / f"{NAME}_label-discs_dlabel.nii.gz").read_bytes()
     path = save(tmp_path / "corrections.json", correction_of(folder, [], status="good"))

@@ -3,7 +3,7 @@
 import json
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -14,6 +14,7 @@ from utils.system.files import UserError
 
 FORMAT, VERSION = "disc-labels corrections", 1
 LARGEST_FILE = 2**26  # bytes; a scan takes about 5 kB
+NEVER = datetime.min.replace(tzinfo=timezone.utc)
 LONGEST = {"place": 4096, "name": 255, "by": 100, "time": 40, "note": 10_000}  # letters
 
 
@@ -125,10 +126,8 @@ def _correction(scan):
         raise ValueError("its key is none of a report")
     if scan.get("status") not in REVIEWED:
         raise ValueError(f"its status is neither {' nor '.join(REVIEWED)}")
-    try:
-        datetime.fromisoformat(texts["time"].replace("Z", "+00:00"))  # Python 3.10 knows no Z
-    except ValueError:
-        raise ValueError("its time is not in ISO 8601") from None
+    if time_of(texts["time"]) == NEVER:
+        raise ValueError("its time is not in ISO 8601")
     discs = scan.get("discs", []) if scan["status"] == "corrected" else []
     if not isinstance(discs, list) or len(discs) > LAST or not all(isinstance(disc, dict) for disc in discs):
         raise ValueError("its discs are not a list of at most one per level")
@@ -142,6 +141,15 @@ def _correction(scan):
         **texts, image_digest=scan["image_digest"], key=key, status=scan["status"], levels=np.array(levels, int),
         points=numbers[:, :2], across=numbers[:, 2], world=numbers[:, 3:],
     )  # fmt: skip
+
+
+def time_of(text):
+    """Return the time that a text in ISO 8601 states, in UTC where it names no zone; `NEVER` for any other text."""
+    try:
+        time = datetime.fromisoformat(text.replace("Z", "+00:00"))  # Python 3.10 knows no Z
+    except (ValueError, AttributeError):
+        return NEVER
+    return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
 
 
 def _is_text(value, longest, breaks=False):
