@@ -137,6 +137,7 @@ def main(argv=None):
     sweep(out)
     manifest, files = Manifest(out), file_names([sample.name for sample in known], args.pdf)
     files += ["discs.csv", "table.md", "metrics.json", *(["windows.md"] if args.windows else [])]
+    manifest.refuse(["scans.csv", "scans.tsv"], "predictions")
     manifest.check(files)  # before the work
 
     manifest.clear()

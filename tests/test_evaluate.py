@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from builders import lumbar
+from predicted import predict_into, save_scan
 
 import evaluate
 from models import build_model
@@ -57,6 +58,20 @@ FOREIGN = (
     "attention.pdf", "attention.txt", "error_by_mine.png", "windows.md", "overlays/scans_99.png", "overlays/notes.txt",
     "report_files/0123456789abcdef.json", "report_files/mine.png", "discs_old.csv", "manifest.txt",
 )  # fmt: skip
+
+
+def test_predictions_and_an_evaluation_do_not_share_a_folder(run, tmp_path, monkeypatch):
+    save_scan(tmp_path / "a.nii.gz")
+    run()
+    before = (tmp_path / "out" / "discs.csv").read_bytes()
+    with pytest.raises(UserError, match="holds an evaluation, and is left as it is: give another --out"):
+        predict_into(tmp_path / "out", [tmp_path / "a.nii.gz"], monkeypatch)
+    assert (tmp_path / "out" / "discs.csv").read_bytes() == before
+    predict_into(tmp_path / "predictions", [tmp_path / "a.nii.gz"], monkeypatch)
+    before = (tmp_path / "predictions" / "discs.csv").read_bytes()
+    with pytest.raises(UserError, match="holds predictions, and is left as it is: give another --out"):
+        run("--out", str(tmp_path / "predictions"))
+    assert (tmp_path / "predictions" / "discs.csv").read_bytes() == before
 
 
 def test_files_of_others_stay_as_they_are(run, tmp_path):

@@ -100,3 +100,10 @@ def test_a_manifest_of_other_software_is_left_alone(content, tmp_path):
     with pytest.raises(UserError, match="is not a manifest of this software"):
         Manifest(tmp_path)
     assert (tmp_path / "manifest.json").read_text() == content
+
+
+def test_a_folder_of_another_script_is_refused(tmp_path):
+    write(tmp_path, scans="theirs", report="theirs")
+    Manifest(tmp_path).refuse(["metrics.txt"], "an evaluation")
+    with pytest.raises(UserError, match=r" holds predictions, and is left as it is: give another --out"):
+        Manifest(tmp_path).refuse(["cases.txt", "scans.txt"], "predictions")

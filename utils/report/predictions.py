@@ -77,7 +77,7 @@ def claim_predictions(folder):
     Raises
     ------
     UserError
-        If one of them is there and was not written by this software.
+        If one of them is there and was not written by this software, or the folder is that of an evaluation.
     """
     names = {"report.html", *(f"{FILES}/{part}" for part in PARTS)}
     if is_derivative(folder):
@@ -86,6 +86,7 @@ def claim_predictions(folder):
     else:
         names |= {f"{table}.csv" for table in TABLES}
     manifest = Manifest(folder)
+    manifest.refuse(["metrics.json"], "an evaluation")
     if not manifest.files and (Report(folder).written() or _described(folder)):  # by a version without a manifest
         manifest.adopt(names)
     elif not names <= manifest.files.keys():

@@ -51,6 +51,23 @@ class Manifest:
                     "give another --out"
                 )
 
+    def refuse(self, names, content):
+        """Refuse a folder that holds the files of another script, which have some names in common with the own ones.
+
+        Parameters
+        ----------
+        names : iterable of str
+            Files that only the other script writes.
+        content : str
+            What they are, for the message.
+
+        Raises
+        ------
+        UserError
+        """
+        if self.files.keys() & set(names):
+            raise UserError(f"{self.folder} holds {content}, and is left as it is: give another --out")
+
     def claim(self, names):
         """State that these files are about to be written, so that they are ours even if that is interrupted.
 
