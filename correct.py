@@ -232,7 +232,7 @@ def main(argv=None):
     corrections, refused = read_corrections(args.corrections)
     folder = folder_of(args.predictions, corrections)
     report = Report(folder)
-    report.recall(failed=True)
+    report.recall()
     entries = {entry["place"]: entry for entry in report.scans if entry["plane"] and not entry["reason"]}
     done = []
     for correction in corrections:

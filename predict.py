@@ -39,6 +39,7 @@ if __name__ == "__main__":
 
 # ruff: noqa: E402
 import json
+import os
 import sys
 
 from utils.inference.labeller import load_labeller
@@ -256,8 +257,8 @@ def write_tables(args, work, asked, failed):
     report = Report(folder_of(args))
     for job in asked:
         if job.stem in failed and not job.review():  # what was reviewed stays in the report as it was
-            report.add_failed(work.texts_of(job), failed[job.stem])
-    report.recall()
+            report.add_failed(work.texts_of(job), failed[job.stem], job.image)
+    report.recall(map(work.texts_of, asked))
     if not all(job.sidecar.exists() for job in asked if job.stem not in failed):
         raise UserError(f"{report.folder} was removed or emptied while it was in use: run it again")
     write_predictions(report)
@@ -278,7 +279,8 @@ def summarise(args, work, asked, failed, before):
     before -= len(reviewed)
     earlier = f" ({before} of them before, with the same weights)" if before > 0 else ""
     places = {work.texts_of(job)["place"] for job in asked if job.stem not in failed}
-    own = [scan for scan in report.scans if scan["reason"] or scan["place"] in places]
+    files = {os.path.abspath(job.image) for job in asked if job.stem in failed}
+    own = [scan for scan in report.scans if (scan.get("file") in files if scan["reason"] else scan["place"] in places)]
     discs = sum(scan["n_discs"] for scan in own)
     print(f"{len(asked) - len(failed)} of {len(asked)} scans labelled{earlier}, {discs} discs; see {folder}")
     if reviewed:

@@ -49,7 +49,7 @@ def page_file(tmp_path_factory):
     add(report, "sub-01_T2w", [21], 0.30)  # without a truth
     add(report, EVIL, [], 0.5)
     failed = {"place": "f", "name": "sub-99_T2w", "subject": "sub-99", "contrast": "T2w", "source": "here"}
-    report.add_failed({**failed, "weights": "w"}, "it is damaged")
+    report.add_failed({**failed, "weights": "w"}, "it is damaged", folder / "sub-99_T2w.nii")
     report.write(f"Test {EVIL}", [("weights", EVIL)], [("identified", "50 %")])
     return folder / "report.html"
 

@@ -74,6 +74,22 @@ def test_one_call_after_the_other_fills_one_folder(label, tmp_path):
         (tmp_path / "out" / f"a_T2w_{part}").unlink()
     assert label(tmp_path / "c_T2w.nii.gz")[0] == 0
     assert {row["scan"] for row in table(tmp_path / "out" / "discs.csv")} == {"b_T2w", "c_T2w"}
+    # One that failed is listed until it is labelled, or its file is gone.
+    assert [row["scan"] for row in table(tmp_path / "out" / "scans.csv")] == ["b_T2w", "c_T2w", "lost.dcm"]
+    lost.unlink()
+    assert label(tmp_path / "c_T2w.nii.gz")[0] == 0
+    assert [row["scan"] for row in table(tmp_path / "out" / "scans.csv")] == ["b_T2w", "c_T2w"]
+
+
+def test_a_scan_that_failed_is_listed_until_it_is_labelled(label, tmp_path, capsys):
+    damaged = tmp_path / "a.nii.gz"
+    damaged.write_bytes(b"no scan")
+    assert label(damaged)[0] == 1
+    assert label(tmp_path / "b.nii.gz") == (0, "")
+    assert [(row["scan"], row["flags"]) for row in table(tmp_path / "out" / "scans.csv")] == [("a", "failed"), ("b", "")]
+    damaged.unlink()  # and labelled in its place
+    assert label(damaged) == (0, "")
+    assert [(row["scan"], row["flags"]) for row in table(tmp_path / "out" / "scans.csv")] == [("a", ""), ("b", "")]
 
 
 def test_another_scan_of_the_same_name_does_not_take_the_labels_of_the_first(label, tmp_path):
@@ -85,6 +101,7 @@ def test_another_scan_of_the_same_name_does_not_take_the_labels_of_the_first(lab
     reported = {row["source"]: row["flags"] for row in table(tmp_path / "out" / "scans.csv")}
     assert reported == {str(tmp_path / "one"): "", str(tmp_path / "two"): "failed"}
     assert label(tmp_path / "one" / "t2.nii.gz")[0] == 0  # the first is still itself
+    assert {row["source"]: row["flags"] for row in table(tmp_path / "out" / "scans.csv")} == reported
 
 
 def test_scans_taken_from_the_front_are_flagged(label, tmp_path):

@@ -68,7 +68,7 @@ def test_the_page_holds_its_data_and_no_markup_of_others(tmp_path):
     image = np.linspace(0, 1, 320 * 256).reshape(320, 256)
     found = prediction([21, 22], [10, 40])
     report.add(TEXTS, image, found, 1.0, *rows_of({21: 12.0, 22: 40.0}, found))
-    report.add_failed({**TEXTS, "place": "sub-2", "name": "sub-2"}, "it is no <NIfTI> file")
+    report.add_failed({**TEXTS, "place": "sub-2", "name": "sub-2"}, "it is no <NIfTI> file", tmp_path / "b.nii")
     report.write("A & <b>", [("weights", "<w>")], [])
     page = (tmp_path / "report.html").read_text()
     assert "<title>A &amp; &lt;b&gt;</title>" in page and "<b>" not in page and "<NIfTI>" not in page
@@ -123,9 +123,25 @@ def test_what_others_write_to_the_folder_meanwhile_stays_and_is_on_the_page(tmp_
     assert one.holds({**TEXTS, "place": "a"}) and not one.holds({**TEXTS, "place": "c"})
     # One that cannot be labelled now is on the page as that, beside what it was labelled before.
     again = Report(tmp_path)
-    again.add_failed({**TEXTS, "place": "b", "name": "b"}, "it is gone")
+    again.add_failed({**TEXTS, "place": "b", "name": "b"}, "it is gone", tmp_path / "b.nii")
     again.recall()
     assert [(scan["place"], scan["reason"]) for scan in again.scans] == [("a", ""), ("b", ""), ("b", "it is gone")]
+
+
+def test_a_scan_that_failed_stays_on_the_page_until_it_is_labelled_or_gone(tmp_path):
+    texts = {name: {**TEXTS, "place": name, "name": name} for name in "abcd"}
+    report = Report(tmp_path)
+    for name in "abcd":
+        (tmp_path / f"{name}.nii").touch()
+        report.add_failed(texts[name], "it is damaged", tmp_path / f"{name}.nii")
+    report.write("A", [], [])
+    Report(tmp_path).add(texts["a"], np.zeros((40, 30)), prediction([21], [10]), 1.0)  # by another process
+    (tmp_path / "b.nii").unlink()
+    again = Report(tmp_path)
+    again.add_failed(texts["c"], "it is empty", tmp_path / "c.nii")
+    again.recall([texts["c"]])
+    shown = [(scan["name"], scan["reason"]) for scan in again.scans]
+    assert shown == [("a", ""), ("c", "it is empty"), ("d", "it is damaged")]
 
 
 def test_the_files_of_a_page_are_known_before_it_is_written(tmp_path):

@@ -7,6 +7,7 @@ quality-control page of the Spinal Cord Toolbox (De Leener et al. 2017).
 import contextlib
 import html
 import json
+import os
 import shutil
 from pathlib import Path
 from string import Template
@@ -72,17 +73,22 @@ class Report:
                 times[path] = path.stat().st_mtime_ns
         return times
 
-    def recall(self, failed=False):
+    def recall(self, asked=()):
         """Add all scans that the folder holds, of earlier runs and other processes too, in the order of their names.
+
+        Those that could not be labelled are on the page alone. They are added as long as they are there, were not
+        labelled since, and nothing newer is known of them.
 
         Parameters
         ----------
-        failed : bool
-            Whether to add also those that could not be labelled, which the page alone holds.
+        asked : iterable of dict
+            Texts of the scans that this run was asked for.
         """
-        self.scans += [entry for entry in map(read_entry, self.written()) if entry]
-        if failed:
-            self.scans += [entry for entry in scans_of_page(self.folder / "report.html") if entry["reason"]]
+        labelled, page = [*filter(None, map(read_entry, self.written()))], scans_of_page(self.folder / "report.html")
+        over = {*map(_scan_of, labelled)} - {_scan_of(scan) for scan in page if not scan["reason"]}  # labelled since
+        over.update(map(_scan_of, asked))
+        failed = [scan for scan in page if scan["reason"] and _scan_of(scan) not in over]
+        self.scans += labelled + [scan for scan in failed if os.path.lexists(scan.get("file", self.folder))]
         self.scans.sort(key=lambda scan: (scan["name"], scan["place"], scan["reason"]))
 
     def add(self, scan, image, prediction, spacing, case=None, rows=(), remarks=(), slabs=None):
@@ -139,13 +145,13 @@ class Report:
         save_json(self.folder / f"{stem}.json", entry)
         self.scans.append(entry)
 
-    def add_failed(self, scan, reason):
-        """Add a scan that could not be read or labelled, with the reason."""
+    def add_failed(self, scan, reason, file):
+        """Add a scan that could not be read or labelled, with the reason and the path of its file."""
         nothing = {"image": None, "heat": None, "attention": None, "truth": None, "mean_error": None}
         size = {"width": 1, "height": 1, "spacing": 1.0, "n_discs": 0, "margin": None}
         nothing |= {"lowest_confidence": None, "level_confidence": None}
         entry = {**scan, **nothing, **size, **dict.fromkeys(EDITING), "key": key_of(scan), "discs": [], "rows": []}
-        self.scans.append({**entry, "flags": ["failed"], "reason": reason})
+        self.scans.append({**entry, "flags": ["failed"], "reason": reason, "file": os.path.abspath(file)})
 
     def review(self, entry, review, levels=None, points=None, across=None):
         """Record in a scan's entry that a person reviewed its labels; the page is written by `write`.
@@ -249,6 +255,11 @@ def _json(value):
 def _stem(place):
     """Return the path of a scan's files without their endings: names of files are not trusted to be paths."""
     return f"{FILES}/{short_digest(place)}"
+
+
+def _scan_of(texts):
+    """Return which scan an entry is of: two of one name, in two folders, want the same place."""
+    return texts["place"], texts["source"]
 
 
 def _level(level):
