@@ -1,10 +1,14 @@
 """Scans cut to a few discs."""
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 from builders import lumbar
 
-from utils.evaluation.windows import cut, window_levels
+from utils.evaluation.windows import check_windows, cut, window_levels, windows_of
 from utils.scans.sample import OUTSIDE, PRESENT, UNKNOWN, level_states
+from utils.system.files import UserError
 
 
 def test_windows_begin_where_their_region_begins():
@@ -15,6 +19,16 @@ def test_windows_begin_where_their_region_begins():
     assert window_levels(whole, 13, "thoracic") is None  # there are twelve discs from T1-T2 to T12-L1
     assert window_levels(np.arange(2, 15), 4, "thoracic") == [11, 12, 13, 14]  # the nearest to T6-T7
     assert window_levels(np.delete(whole, 21), 4, "lumbar") is None  # L2-L3 is not labelled
+
+
+def test_a_scan_with_one_disc_is_not_cut():
+    sample = lumbar()
+    assert [window.levels.tolist() for window in windows_of([sample], 1, "lumbar")] == [[25]]
+    one = replace(sample, levels=sample.levels[4:], points=sample.points[4:], across=sample.across[4:])
+    assert not list(windows_of([one], 1, "lumbar"))
+    check_windows([one, sample], [1])
+    with pytest.raises(UserError, match="--windows 1: no scan has a window"):
+        check_windows([one], [1])
 
 
 def test_a_cut_runs_midway_to_the_next_disc():

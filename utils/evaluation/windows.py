@@ -28,8 +28,11 @@ def window_levels(levels, count, place):
     Returns
     -------
     list of int or None
-        None if the labels do not cover such a window.
+        None if the labels do not cover such a window, or are those of a single disc: where its neighbours lie, between
+        which a cut runs, is not known then.
     """
+    if len(levels) < 2:
+        return None
     firsts = {
         "cervical": [2],
         "lumbar": [LAST - count + 1],
