@@ -244,6 +244,19 @@ def test_files_of_others_in_the_folder_are_left_as_they_are(file, label, tmp_pat
     assert not (tmp_path / "out" / "a_label-discs_dlabel.nii.gz").exists()
 
 
+def test_labels_that_cannot_be_read_cost_their_own_scan_alone(label, tmp_path, capsys):
+    out, scans = tmp_path / "out", [tmp_path / "a.nii.gz", tmp_path / "b.nii.gz"]
+    for scan in scans:
+        nibabel.save(nibabel.Nifti1Image(*spots((1.0, 1.0, 1.0), 0.0)[:2]), scan)
+    (out / "a_label-discs_dlabel.nii.gz").mkdir(parents=True)
+    status = predict.main([*map(str, scans), "--weights", "spots", "--out", str(out)])
+    said = capsys.readouterr().err
+    said = "".join(line for line in said.splitlines(keepends=True) if "not labelled" in line)
+    assert status == 1 and said.startswith(f"not labelled: {tmp_path / 'a.nii.gz'}: ") and said.count("\n") == 1
+    assert "a_label-discs_dlabel.nii.gz cannot be read (Is a directory)" in said
+    assert [(row["scan"], row["flags"]) for row in table(tmp_path / "out" / "scans.csv")] == [("a", "failed"), ("b", "")]
+
+
 def test_a_picture_of_others_is_left_as_it_is(label, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "a_discs.png").write_text("mine")

@@ -51,17 +51,21 @@ def open_folder():
 
 def test_folders_and_files_without_permission(open_folder, capsys):
     tree = open_folder / "tree"
-    for subject in ("sub-1", "sub-2", "sub-3"):
+    for subject in ("sub-1", "sub-2", "sub-3", "sub-4"):
         add_scan(tree, f"{subject}_T2w")
     prepare(tree, open_folder / "before")  # imports what it needs, from where nobody may not read
     (tree / "sub-2").chmod(0)
     (tree / "sub-3" / "anat" / "sub-3_T2w.nii.gz").chmod(0)
+    (tree / "derivatives" / "labels" / "sub-4" / "anat").chmod(0)
     with nobody():
         rows, skipped = prepare(tree, open_folder / "out")
     said = capsys.readouterr().err
     assert "warning" in said and "sub-2/anat cannot be read (Permission denied)" in said
     assert [row["subject"] for row in rows] == ["sub-1"]
-    assert skipped == {"sub-3_T2w": "image: it may not be read (permission denied)"}
+    assert skipped == {
+        "sub-3_T2w": "image: it may not be read (permission denied)",
+        "sub-4_T2w": "labels: it may not be read (permission denied)",
+    }
     tree.chmod(0)
     with nobody(), pytest.raises(UserError, match="holds no scan|no scan of"):
         prepare(tree, open_folder / "other")

@@ -1,5 +1,6 @@
 """Which scans and disc labels a BIDS tree holds, under the names that spine-generic has used."""
 
+import contextlib
 import csv
 import json
 import re
@@ -117,12 +118,14 @@ def list_folder(folder, beginning):
 
 
 def _label_of(folders, place, name):
-    """Return the disc labels of an image, or None; a placeholder that git-annex left counts."""
+    """Return the disc labels of an image, or None; a placeholder of git-annex, or what may not be read, counts."""
     for folder in folders:
         for ending in LABEL_ENDINGS:
             for suffix in (".nii.gz", ".nii"):
                 label = folder / place / f"{name}_{ending}{suffix}"
-                if label.exists() or label.is_symlink():
+                with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                    with contextlib.suppress(PermissionError):  # reading it says so
+                        label.lstat()
                     return label
     return None
 

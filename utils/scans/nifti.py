@@ -8,6 +8,7 @@ such scans.
 """
 
 import gzip
+import os
 import struct
 import zlib
 from dataclasses import dataclass
@@ -77,7 +78,7 @@ def position_flags(scan):
 def load_volume(path, max_voxels):
     """Read a 3D NIfTI file into an array, its affine in mm and its header, or say in a `ScanError` why not."""
     path = Path(path)
-    if path.is_dir():
+    if os.path.isdir(path):  # not Path.is_dir, which raises where the folder above may not be searched
         raise ScanError("it is a folder: name a NIfTI file in it, or give a BIDS tree with --data")
     if not path.name.lower().endswith(ENDINGS):
         raise ScanError("its name does not end in .nii or .nii.gz: convert it to NIfTI (DICOM by dcm2niix)")

@@ -30,10 +30,15 @@ def image_digest(image):
     """
     pair = image.suffix.lower() in (".hdr", ".img")
     halves = [image.with_suffix(ending) for ending in (".hdr", ".img")] if pair else [image]
+    return digest(b"".join(map(_bytes_of, halves)))
+
+
+def _bytes_of(path):
+    """Return the content of a file, or raise a `UserError` that says why it cannot be read."""
     try:
-        return digest(b"".join(half.read_bytes() for half in halves))
+        return path.read_bytes()
     except OSError as error:
-        raise UserError(f"{image} cannot be read ({error.strerror})") from None
+        raise UserError(f"{path} cannot be read ({error.strerror})") from None
 
 
 def describe_discs(scan, levels, world, confidence):
@@ -135,7 +140,7 @@ class Job:
         """
         # Not Path.exists, which raises for a name that is too long; writing to it says so in a sentence.
         labels, sidecar, picture = map(os.path.exists, (self.labels, self.sidecar, self.picture))
-        held = [digest(self.labels.read_bytes())] if labels else []
+        held = [digest(_bytes_of(self.labels))] if labels else []
         if not held and not sidecar:
             if picture:
                 raise UserError(f"{self.picture} was not written by this tool, and is left as it is: move it")
