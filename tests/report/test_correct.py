@@ -252,6 +252,9 @@ def test_a_scan_that_failed_stays_in_the_report(tmp_path, monkeypatch):
         ({"status": "bad"}, "its status"),
         ({"time": "yesterday"}, "ISO 8601"),
         ({"by": "x" * 101}, "its by is"),
+        ({"by": "a\nb"}, "its by is"),
+        ({"note": "\x1b[31m"}, "its note is missing, too long, or holds control characters"),
+        ({"note": "\ud800"}, "its note is"),
         ({"discs": [{"level": 99}]}, "a level that is none of 1 to 25"),
         ({"discs": [{"level": True}]}, "a level that is none of 1 to 25"),
         ({"discs": "all"}, "not a list"),
@@ -313,6 +316,23 @@ def test_points_that_do_not_fit_together_and_duplicates_are_refused(folder, tmp_
     assert "do not fit together" in capsys.readouterr().err
     assert apply(save(tmp_path / "b.json", *[correction_of(folder, [(21, 20, 36, 1)])] * 2), folder) == 1
     assert "two corrections" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["a\u00a0b", "\U0001f469\u200d\u2695\ufe0f", "Žofie"])
+def test_texts_may_hold_all_but_control_characters(text, tmp_path, monkeypatch):
+    scan, folder = tmp_path / f"{text}.nii.gz", tmp_path / "out"
+    save_scan(scan)
+    predict_into(folder, [scan], monkeypatch)
+    correction = correction_of(folder, [(25, 90, 36, 1)], text, by=text, note=f"{text}\n\t{text}")
+    assert apply(save(tmp_path / "corrections.json", correction), folder) == 0
+    review = json.loads((folder / f"{text}_label-discs_dlabel.json").read_text())["Review"]
+    assert (review["By"], review["Note"]) == (text, f"{text}\n\t{text}")
+
+
+def test_a_byte_order_mark_is_understood(folder, tmp_path):
+    path = save(tmp_path / "corrections.json", correction_of(folder, [(25, 90, 36, 1)]))
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert apply(path, folder) == 0
 
 
 def test_a_scan_that_has_changed_is_refused(folder, tmp_path, capsys):

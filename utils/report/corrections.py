@@ -2,6 +2,7 @@
 
 import json
 import re
+import unicodedata
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
@@ -85,7 +86,7 @@ def read_corrections(path):
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise UserError(f"{path} is larger than {LARGEST_FILE >> 20} MB, which no file of corrections is")
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))  # editors may add a byte-order mark
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}): save the corrections in report.html") from None
     except (ValueError, RecursionError):
@@ -115,7 +116,7 @@ def _correction(scan):
     for key, longest in LONGEST.items():
         texts[key] = scan.get(key, "" if key in ("by", "note") else None)
         if not _is_text(texts[key], longest, breaks=key == "note"):
-            raise ValueError(f"its {key} is missing, too long, or holds characters that cannot be printed")
+            raise ValueError(f"its {key} is missing, too long, or holds control characters")
     place = PurePosixPath(texts["place"])
     if place.is_absolute() or ".." in place.parts or "\\" in texts["place"] or str(place) != texts["place"]:
         raise ValueError("its place leads out of the folder of predictions")
@@ -153,10 +154,14 @@ def time_of(text):
 
 
 def _is_text(value, longest, breaks=False):
-    """Return whether a value is a text of printable characters, of which line breaks and tabs are some in a note."""
+    """Return whether a value is a text without control characters, except for line breaks and tabs in a note.
+
+    A file name may hold all else: `str.isprintable` is false for no-break spaces, and for what joins emoji.
+    """
     if not isinstance(value, str) or len(value) > longest:
         return False
-    return re.sub(r"[\n\r\t]", "", value).isprintable() if breaks else value.isprintable()
+    letters = set(value) - set("\n\r\t" if breaks else "")
+    return not {unicodedata.category(letter) for letter in letters} & {"Cc", "Cs"}
 
 
 def _level(value):
