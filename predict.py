@@ -56,6 +56,7 @@ from utils.scans.names import match_names, read_names
 from utils.scans.nifti import ScanError, check_content, read_scan
 from utils.scans.outputs import TOOL, Job, describe_discs, digest, image_digest
 from utils.scans.sagittal import slabs_of
+from utils.scans.selection import apart
 from utils.system import ranks
 from utils.system.device import keep_memory
 from utils.system.files import UserError, run, save_bytes, save_json, sweep, warn
@@ -98,21 +99,35 @@ def list_jobs(args):
         jobs = list({job.source: job for job in jobs}.values())  # a scan may be named twice, as by two patterns
     if not jobs:
         raise UserError(f"{args.data} holds no scan with the contrasts {', '.join(args.contrasts)}")
-    stems = [job.stem for job in jobs]
-    twice = next((stem for stem in stems if stems.count(stem) > 1), None) if len(set(stems)) < len(stems) else None
-    if twice:
-        raise UserError(f"two scans are called {twice.name}: label them one by one, each with its own --out")
-    if not args.only:
-        return jobs
+    jobs, namesakes = apart(wanted_by(args.only, jobs) if args.only else jobs, "stem")
+    if namesakes and not args.data:
+        name = namesakes[0].stem.name
+        raise UserError(f"two scans are called {name}: label them one by one, each with its own --out")
+    if namesakes and ranks.rank() == 0:
+        warn(
+            f"images with the name of another one in their folder are left out: {len(namesakes)}, such as "
+            f"{namesakes[0].image.name}: remove one of the two"
+        )
+    return jobs
+
+
+def wanted_by(path, jobs):
+    """Return the jobs that a list names.
+
+    Raises
+    ------
+    UserError
+        If it names none.
+    """
     names = {job.stem.name for job in jobs}
-    meant = match_names(read_names(args.only), names | {name.split("_")[0] for name in names})
+    meant = match_names(read_names(path), names | {name.split("_")[0] for name in names})
     wanted = set(meant.values())
     asked = [job for job in jobs if {job.stem.name, job.stem.name.split("_")[0]} & wanted]
     if not asked:
-        raise UserError(f"{args.only} names none of the scans: write one name per line, such as {jobs[0].stem.name}")
+        raise UserError(f"{path} names none of the scans: write one name per line, such as {jobs[0].stem.name}")
     unmatched = sorted(entry for entry, name in meant.items() if name is None)
     if unmatched and ranks.rank() == 0:
-        warn(f"{args.only} names what is no scan here: {', '.join(unmatched)}")
+        warn(f"{path} names what is no scan here: {', '.join(unmatched)}")
     return asked
 
 

@@ -98,3 +98,17 @@ def test_another_tree_with_the_same_names_does_not_take_the_labels_of_the_first(
     assert predict.main(["--data", str(other), *flags]) == 1  # the copy of the T1w image is known
     said = capsys.readouterr().err
     assert "sub-1_T2w_label-discs_dlabel.nii.gz is of another scan" in said and "sub-1_T1w" not in said
+
+
+def test_of_two_images_of_one_name_the_first_is_labelled(tree, tmp_path, capsys):
+    anat, flags = tree / "sub-1" / "anat", ["--data", str(tree), "--weights", "spots", "--out", str(tmp_path / "out")]
+    nibabel.load(anat / "sub-1_T2w.nii.gz").to_filename(anat / "sub-1_T2w.nii")
+    assert predict.main(flags) == 0
+    said = capsys.readouterr()
+    warning = "warning: images with the name of another one in their folder are left out: 1, such as sub-1_T2w.nii.gz: "
+    assert warning in said.err and "2 of 2 scans labelled" in said.out
+    sidecar = tmp_path / "out/derivatives/disc-labels/sub-1/anat/sub-1_T2w_label-discs_dlabel.json"
+    assert json.loads(sidecar.read_text())["Sources"] == ["bids:raw:sub-1/anat/sub-1_T2w.nii"]
+    (tmp_path / "only.txt").write_text("sub-1_T1w")
+    assert predict.main([*flags, "--only", str(tmp_path / "only.txt")]) == 0
+    assert "left out" not in capsys.readouterr().err

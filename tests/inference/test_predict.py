@@ -59,6 +59,10 @@ def table(path):
         return list(csv.DictReader(file))
 
 
+def flagged(folder):
+    return [(row["scan"], row["flags"]) for row in table(folder / "scans.csv")]
+
+
 def test_one_call_after_the_other_fills_one_folder(label, tmp_path):
     assert label(tmp_path / "b_T2w.nii.gz")[0] == label(tmp_path / "a_T2w.nii.gz")[0] == 0
     lost = tmp_path / "lost.dcm"
@@ -86,10 +90,10 @@ def test_a_scan_that_failed_is_listed_until_it_is_labelled(label, tmp_path, caps
     damaged.write_bytes(b"no scan")
     assert label(damaged)[0] == 1
     assert label(tmp_path / "b.nii.gz") == (0, "")
-    assert [(row["scan"], row["flags"]) for row in table(tmp_path / "out" / "scans.csv")] == [("a", "failed"), ("b", "")]
+    assert flagged(tmp_path / "out") == [("a", "failed"), ("b", "")]
     damaged.unlink()  # and labelled in its place
     assert label(damaged) == (0, "")
-    assert [(row["scan"], row["flags"]) for row in table(tmp_path / "out" / "scans.csv")] == [("a", ""), ("b", "")]
+    assert flagged(tmp_path / "out") == [("a", ""), ("b", "")]
 
 
 def test_another_scan_of_the_same_name_does_not_take_the_labels_of_the_first(label, tmp_path):
@@ -139,6 +143,9 @@ def test_two_scans_of_one_name_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(predict, "load_labeller", lambda path, *_: BrightSpots(path))
     with pytest.raises(predict.UserError, match="two scans are called sub-1_T2w"):
         predict.main(["a/sub-1_T2w.nii.gz", "b/sub-1_T2w.nii.gz", "--weights", "spots", "--out", str(tmp_path)])
+    (tmp_path / "only.txt").write_text("sub-2_T2w")  # the two are not asked for
+    scans = ["a/sub-1_T2w.nii.gz", "b/sub-1_T2w.nii.gz", "b/sub-2_T2w.nii.gz"]
+    assert predict.main([*scans, "--only", str(tmp_path / "only.txt"), "--out", str(tmp_path)]) == 1
     with pytest.raises(predict.UserError, match="and not both"):
         predict.main(["--weights", "spots"])
 
@@ -254,7 +261,7 @@ def test_labels_that_cannot_be_read_cost_their_own_scan_alone(label, tmp_path, c
     said = "".join(line for line in said.splitlines(keepends=True) if "not labelled" in line)
     assert status == 1 and said.startswith(f"not labelled: {tmp_path / 'a.nii.gz'}: ") and said.count("\n") == 1
     assert "a_label-discs_dlabel.nii.gz cannot be read (Is a directory)" in said
-    assert [(row["scan"], row["flags"]) for row in table(tmp_path / "out" / "scans.csv")] == [("a", "failed"), ("b", "")]
+    assert flagged(tmp_path / "out") == [("a", "failed"), ("b", "")]
 
 
 def test_a_picture_of_others_is_left_as_it_is(label, tmp_path):

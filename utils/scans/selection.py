@@ -89,10 +89,17 @@ def select(scans, chosen, excluded, folders, only_corrected):
     return todo, skipped
 
 
-def apart(scans):
-    """Return the first scan of each name, and the others: two would be one file, and one scan counted twice."""
+def apart(scans, name="name"):
+    """Return the first scan of each name, and the others: two would be one file, and one scan counted twice.
+
+    Parameters
+    ----------
+    scans : list
+    name : str
+        Attribute that holds the name.
+    """
     first = {}
     for scan in scans:
-        first.setdefault(scan.name, scan)
+        first.setdefault(getattr(scan, name), scan)
     kept = list(first.values())
-    return kept, [scan for scan in scans if first[scan.name] is not scan]
+    return kept, [scan for scan in scans if first[getattr(scan, name)] is not scan]
