@@ -56,7 +56,7 @@ from utils.scans.names import match_names, read_names
 from utils.scans.nifti import ScanError, check_content, read_scan
 from utils.scans.outputs import TOOL, Job, describe_discs, digest, image_digest
 from utils.scans.sagittal import slabs_of
-from utils.scans.selection import apart
+from utils.scans.selection import apart, check_tree
 from utils.system import ranks
 from utils.system.device import keep_memory
 from utils.system.files import UserError, run, save_bytes, save_json, sweep, warn
@@ -83,6 +83,7 @@ def list_jobs(args):
     if bool(args.scans) == bool(args.data):
         raise UserError("name scans to label, or a tree with --data, and not both")
     if args.data:
+        check_tree(args.data)
         found = find_scans(args.data, args.contrasts)
         inside = [(scan, scan.image.relative_to(args.data)) for scan in found]
         jobs = [Job(s.image, folder_of(args) / i.parent / s.name, f"bids:raw:{i.as_posix()}") for s, i in inside]

@@ -71,7 +71,7 @@ from utils.scans.nifti import ScanError, read_scan
 from utils.scans.outputs import image_digest
 from utils.scans.prepared import load_summary
 from utils.scans.sample import load_sample, save_sample
-from utils.scans.selection import apart, excluded_by, records_of, select
+from utils.scans.selection import apart, check_tree, excluded_by, records_of, select
 from utils.scans.splits import SPLITS, check_together, draw_split, match_split, participant_groups, read_split_file
 from utils.system.files import UserError, run, save_json, save_table, sweep, warn
 from utils.system.journal import Journal, fingerprint, read_journal
@@ -101,8 +101,7 @@ class Settings:
 
 def check(args):
     """Refuse flags that make no sense, in a sentence."""
-    if not args.data.is_dir():
-        raise UserError(f"{args.data} is no folder: give the root of the data set with --data")
+    check_tree(args.data)
     for folder in args.labels:
         if not any(list_folder(folder, "sub-")):
             raise UserError(f"{folder} holds no labels: give a folder that has sub-*/anat below it with --labels")

@@ -16,6 +16,7 @@ from test_prepare import DISCS, add_scan, prepare
 
 import evaluate
 import predict
+import prepare_spinegeneric
 from models import build_model
 from utils.evaluation.scores import groups_of
 from utils.inference.checkpoint import FORMAT, load_checkpoint, save_checkpoint
@@ -74,6 +75,29 @@ def test_folders_and_files_without_permission(open_folder, capsys):
         run(lambda: prepare(tree / "inside", open_folder / "third"))
     assert left.value.code == 2 and "Permission denied" in capsys.readouterr().err
     tree.chmod(0o755)
+
+
+@pytest.mark.parametrize("main", [predict.main, prepare_spinegeneric.main])
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        ("nowhere", "nowhere is no folder: give the root of the data set with --data"),
+        ("tree/participants.tsv", "participants.tsv is no folder"),
+        ("tree/sub-1", "sub-1 is the folder of a single subject: give the folder above it with --data"),
+    ],
+)
+def test_what_is_no_root_of_a_tree(main, data, reason, tmp_path):
+    add_scan(tmp_path / "tree", "sub-1_T2w")
+    (tmp_path / "tree" / "participants.tsv").touch()
+    (tmp_path / "tree" / "sub-1" / "sub-1_scans.tsv").touch()
+    with pytest.raises(UserError, match=reason):
+        main(["--data", str(tmp_path / data), "--out", str(tmp_path / "out")])
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_tree_may_be_called_like_a_subject(tmp_path):
+    add_scan(tmp_path / "sub-study", "sub-1_T2w")
+    assert len(prepare(tmp_path / "sub-study", tmp_path / "out")[0]) == 1
 
 
 def test_a_folder_that_may_not_be_written_to(open_folder):

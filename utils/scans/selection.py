@@ -1,8 +1,22 @@
 """Which scans of a tree are prepared, which are left out, and why."""
 
-from utils.scans.bids import match_participants, participants
+from utils.scans.bids import list_folder, match_participants, participants
 from utils.scans.names import match_names, read_names
 from utils.system.files import UserError, warn
+
+
+def check_tree(tree):
+    """Refuse what is not the root of a tree.
+
+    Raises
+    ------
+    UserError
+        If it is no folder, or that of a single subject.
+    """
+    if not tree.is_dir():
+        raise UserError(f"{tree} is no folder: give the root of the data set with --data")
+    if tree.resolve().name.startswith("sub-") and not any(path.is_dir() for path in list_folder(tree, "sub-")):
+        raise UserError(f"{tree} is the folder of a single subject: give the folder above it with --data")
 
 
 def records_of(tree, subjects):
