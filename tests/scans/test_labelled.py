@@ -119,6 +119,7 @@ def test_the_joint_above_c1_costs_only_itself_though_it_is_asked_for(tmp_path):
         ({**DISCS, 24: (4, 20, slice(2, 7, 2))}, "level 24 is labelled in two places"),
         ({26: (4, 20, 5)}, "holds 26, which is no level"), ({20: (4, 20, 5)}, "none of its discs"),
         ({1: (4, 20, 10), 20: (4, 20, 5)}, "none of its discs"),
+        ({1: (4, 20, slice(10, 61, 10))}, "level 1 is labelled in two places"),
     ],
 )  # fmt: skip
 def test_a_wrong_label_that_is_asked_for_costs_the_scan(discs, reason, tmp_path):

@@ -46,6 +46,8 @@ def labelled_sample(scan, image, discs, source, levels, resolution):
     for level in sorted(needed & set(faults)):
         raise ScanError(faults[level])
     known, world = discs.levels[inside], discs.world[inside]
+    if faults and not known.size:
+        raise ScanError(faults[min(faults)])
     if not np.isin(known, levels).any():
         raise ScanError("none of its discs is among the levels asked for")
     images, plane = sagittal(image, resolution, through=world)
