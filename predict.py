@@ -40,6 +40,7 @@ if __name__ == "__main__":
 # ruff: noqa: E402
 import json
 import os
+import re
 import sys
 
 from utils.inference.labeller import load_labeller
@@ -49,10 +50,10 @@ from utils.report.pictures import prediction_picture
 from utils.report.predictions import claim_predictions, describe_derivative, write_predictions
 from utils.report.report import Report
 from utils.report.summary import print_flags, print_scan
-from utils.scans.bids import find_scans, is_label_volume, stem_of
+from utils.scans.bids import find_scans, is_label_volume
 from utils.scans.ignored import ignored_images, ignored_summary
 from utils.scans.labels import label_volume
-from utils.scans.names import match_names, read_names
+from utils.scans.names import match_names, read_names, stem_of
 from utils.scans.nifti import ScanError, check_content, read_scan
 from utils.scans.outputs import TOOL, Job, describe_discs, digest, image_digest
 from utils.scans.sagittal import slabs_of
@@ -65,6 +66,7 @@ from utils.system.stages import leave_a_core, overlapped
 from utils.system.version import code_version
 
 MOST_NAMED = 5  # scans in a line
+HALF = re.compile(r"\.(hdr|img)$", re.IGNORECASE)
 
 
 def folder_of(args):
@@ -97,7 +99,8 @@ def list_jobs(args):
             raise UserError(f"{args.scans[0]} is a label volume: name the scan that it belongs to")
         if volumes and ranks.rank() == 0:
             warn(f"label volumes are no scans and are left out: {len(volumes)}, such as {volumes[0]}")
-        jobs = list({job.source: job for job in jobs}.values())  # a scan may be named twice, as by two patterns
+        # A scan may be named twice, as by two patterns, and a pair by both of its halves.
+        jobs = list({HALF.sub("", job.source): job for job in reversed(jobs)}.values())[::-1]
     if not jobs:
         raise UserError(f"{args.data} holds no scan with the contrasts {', '.join(args.contrasts)}")
     jobs, namesakes = apart(wanted_by(args.only, jobs) if args.only else jobs, "stem")

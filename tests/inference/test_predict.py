@@ -241,6 +241,25 @@ def test_a_pair_is_known_by_both_halves(label, tmp_path):
     assert status == 1 and "is of another scan" in said
 
 
+@pytest.mark.parametrize("endings", [("hdr", "img"), ("HDR", "IMG")])
+def test_a_pair_that_is_named_by_both_halves_is_one_scan(endings, label, tmp_path, capsys):
+    data, affine, _ = spots((1.0, 1.0, 1.0), 0.0)
+    nibabel.save(nibabel.Nifti1Pair(data, affine), tmp_path / f"t2.{endings[0]}")
+    halves = [tmp_path / f"t2.{ending}" for ending in endings]
+    assert all(half.is_file() for half in halves)
+    assert predict.main([*map(str, halves), "--weights", "spots", "--out", str(tmp_path / "out")]) == 0
+    assert "1 of 1 scans labelled, 3 discs" in capsys.readouterr().out
+    facts = json.loads((tmp_path / "out" / f"t2.{endings[0]}_label-discs_dlabel.json").read_text())
+    both = b"".join(half.read_bytes() for half in halves)
+    assert facts["ImageDigest"] == hashlib.sha256(both).hexdigest()
+
+
+def test_an_ending_in_capitals_is_no_part_of_the_name(label, tmp_path):
+    assert label(tmp_path / "a_T2w.NII.GZ") == (0, "")
+    assert flagged(tmp_path / "out") == [("a_T2w", "")]
+    assert (tmp_path / "out" / "a_T2w_label-discs_dlabel.nii.gz").is_file()
+
+
 @pytest.mark.parametrize("file", ["scans.csv", "discs.csv", "report.html", "report_files/report.css", "manifest.json"])
 def test_files_of_others_in_the_folder_are_left_as_they_are(file, label, tmp_path):
     (tmp_path / "out" / file).parent.mkdir(parents=True)

@@ -1,12 +1,13 @@
 """Lists, tables and split files as users write them: each entry means what it should, or is reported."""
 
 import json
+from pathlib import Path
 
 import pytest
 from test_prepare import add_scan, prepare, table, tree_of
 
 from utils.scans.bids import match_participants, participants
-from utils.scans.names import match_names, read_names
+from utils.scans.names import match_names, read_names, stem_of
 from utils.scans.splits import check_together, participant_groups
 from utils.system.files import UserError
 
@@ -19,7 +20,7 @@ BOM = b"\xef\xbb\xbf"
         b"sub-01\nsub-02_T2w\n", BOM + b"sub-01\nsub-02_T2w\n", b"sub-01\r\nsub-02_T2w\r\n", b"sub-01\rsub-02_T2w",
         b"\"sub-01\"\n'sub-02_T2w.nii.gz',\n", b"# list\nsub-01  # motion\n\n  sub-02_T2w.nii  \n",
         b"---\nt2w:\n  - sub-01  # motion\n  - 'sub-02_T2w.nii.gz'\n", b"exclude: [sub-01, \"sub-02_T2w\"]\n",
-        b"- sub-01\n-\n- data/sub-02/anat/sub-02_T2w.nii.gz\n",
+        b"- sub-01\n-\n- data/sub-02/anat/sub-02_T2w.nii.gz\n", b"sub-01\nsub-02_T2w.NII.GZ\n",
     ],
 )  # fmt: skip
 def test_lists_are_read_however_they_are_written(content, tmp_path):
@@ -32,6 +33,14 @@ def test_a_list_that_is_no_text_is_refused(content, tmp_path):
     (tmp_path / "list").write_bytes(content)
     with pytest.raises(UserError, match="list cannot be read: give a text file"):
         read_names(tmp_path / "list")
+
+
+@pytest.mark.parametrize(
+    ("file", "stem"),
+    [("a.nii.gz", "a"), ("A.NII.GZ", "A"), ("b.Nii", "b"), ("a.nii.nii.gz", "a.nii"), ("a.hdr", "a.hdr")],
+)
+def test_the_ending_of_a_file_is_known_in_either_case(file, stem):
+    assert stem_of(Path("folder") / file) == stem
 
 
 def test_names_mean_what_is_unambiguous():

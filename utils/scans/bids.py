@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from utils.scans.names import match_names
+from utils.scans.names import match_names, stem_of
 
 # Spine-generic since 2025, spine-generic before, and the Spinal Cord Toolbox. Labels called desc-warp were carried
 # over from another contrast by registration, not placed by a person: no ending fits them.
@@ -57,11 +57,6 @@ class ScanFile:
         """Whether the sidecar of the labels says that a person corrected them or marked them as good."""
         review = self.sidecar.get("Review")
         return isinstance(review, dict) and review.get("Status") in ("corrected", "good")
-
-
-def stem_of(path):
-    """Return the name of a NIfTI file without its ending."""
-    return path.name.removesuffix(".gz").removesuffix(".nii")
 
 
 def is_label_volume(path):

@@ -43,8 +43,12 @@ def _entries(line):
     if not flow and (text.endswith(":") or text in ("-", "---", "...")):
         return []
     words = flow[1].split(",") if flow else [text]
-    files = (Path(word.strip(" \t\"',;")).name for word in words)
-    return [file.removesuffix(".gz").removesuffix(".nii") for file in files]
+    return [stem_of(Path(word.strip(" \t\"',;"))) for word in words]
+
+
+def stem_of(path):
+    """Return the name of a NIfTI file without its ending, in either case of letters."""
+    return re.sub(r"(\.nii)?(\.gz)?\Z", "", path.name, count=1, flags=re.IGNORECASE)
 
 
 def match_names(names, known):

@@ -29,7 +29,8 @@ def image_digest(image):
         If it cannot be read.
     """
     pair = image.suffix.lower() in (".hdr", ".img")
-    halves = [image.with_suffix(ending) for ending in (".hdr", ".img")] if pair else [image]
+    endings = (".HDR", ".IMG") if image.suffix.isupper() else (".hdr", ".img")
+    halves = [image.with_suffix(ending) for ending in endings] if pair else [image]
     return digest(b"".join(map(_bytes_of, halves)))
 
 
