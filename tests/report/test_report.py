@@ -111,6 +111,12 @@ def test_a_review_status_belongs_to_a_scan_as_these_weights_label_it(tmp_path):
     assert keys[0] == keys[1] and len(set(keys)) == 4
 
 
+def test_the_lowest_confidence_is_rounded_as_that_of_each_disc(tmp_path):
+    report = Report(tmp_path)
+    report.add(TEXTS, np.zeros((40, 30)), prediction([21], [10], confidence=1 / 3), 1.0)
+    assert report.scans[0]["lowest_confidence"] == report.scans[0]["discs"][0]["confidence"] == 0.3333
+
+
 def test_what_others_write_to_the_folder_meanwhile_stays_and_is_on_the_page(tmp_path):
     one, two = Report(tmp_path), Report(tmp_path)
     for report, place in ((one, "b"), (two, "a")):

@@ -120,7 +120,7 @@ class Report:
             "width": width, "height": height, "spacing": spacing,
             "heat": self._picture(f"{stem}_heat.png", heat, optimize=True),
             "attention": None, "reason": "", "n_discs": len(prediction.levels), "mean_error": None, "truth": None,
-            "lowest_confidence": float(prediction.confidence.min()) if len(prediction.levels) else None,
+            "lowest_confidence": finite(prediction.confidence.min()) if len(prediction.levels) else None,
             "level_confidence": finite(prediction.level_confidence),
             "discs": discs_of(
                 prediction.levels, prediction.points, prediction.across, prediction.confidence, wrong_levels(rows)
