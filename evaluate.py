@@ -120,6 +120,19 @@ def settle(args, labeller):
     return Path(data), args.out or out, levels
 
 
+def check_scores(args, samples, levels):
+    """Refuse scores of no disc, and groups whose scores would take the place of others in ``metrics.json``.
+
+    Raises
+    ------
+    UserError
+    """
+    if args.levels and not any(np.isin(sample.levels, levels).any() for sample in samples):
+        raise UserError(f"no scan of the {args.split} split has a disc of these levels: give others with --levels")
+    if args.by == "level":
+        raise UserError("--by level: every level is scored by itself already: give another column, or rename it")
+
+
 def main(argv=None):
     """Evaluate, as the flags say."""
     args = parse(argv)
@@ -132,6 +145,7 @@ def main(argv=None):
     also_pdf(args.pdf)
     samples = load_split(data, args.split)
     known = samples.without_pixels()
+    check_scores(args, known, levels)
     groups = groups_of(data, known, args.by)
     check_windows(known, args.windows)
     sweep(out)

@@ -74,6 +74,22 @@ def test_predictions_and_an_evaluation_do_not_share_a_folder(run, tmp_path, monk
     assert (tmp_path / "predictions" / "discs.csv").read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("flags", "reason"),
+    [
+        (["--levels", "21"], "no scan of the test split has a disc of these levels: give others with --levels"),
+        (["--by", "level"], "--by level: every level is scored by itself already"),
+    ],
+)
+def test_scores_of_nothing_or_in_the_place_of_others_are_refused(flags, reason, data, run, tmp_path):
+    sample = lumbar()
+    sample.levels, sample.points, sample.across = sample.levels[1:], sample.points[1:], sample.across[1:]  # no L1-L2
+    save_sample(data / "samples" / "a.npz", sample, np.zeros((5, 60, 30), np.float32))
+    with pytest.raises(UserError, match=reason):
+        run(*flags)
+    assert not (tmp_path / "out").exists()
+
+
 def test_files_of_others_stay_as_they_are(run, tmp_path):
     for name in FOREIGN:
         (tmp_path / "out" / name).parent.mkdir(parents=True, exist_ok=True)
