@@ -35,8 +35,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from utils.discs import name
-from utils.report.corrections import read_corrections, time_of
+from utils.report.checks import SAME_MM, check_apart, check_inside, check_newest
+from utils.report.corrections import read_corrections
 from utils.report.pictures import prediction_picture
 from utils.report.predictions import claim_predictions, write_predictions
 from utils.report.report import Report
@@ -45,9 +45,6 @@ from utils.scans.nifti import ScanError, read_scan
 from utils.scans.outputs import TOOL, Job, describe_discs, digest, image_digest, source_of
 from utils.scans.sagittal import slabs_of
 from utils.system.files import UserError, run, save_bytes, save_json
-
-SAME_MM = 0.1  # by which a point in pixels and in the world may differ, from rounding
-EDGE_MM = 1.0  # by which a disc at the edge of the image may lie outside of the scan
 
 
 @dataclass
@@ -137,50 +134,6 @@ def accept(labels, correction, review, report):
     save_json(labels.job.sidecar, {**labels.sidecar, "Review": review})
     report.review(labels.entry, for_page(review))
     return "good"
-
-
-def check_newest(review, before):
-    """Refuse a correction that would undo a later review.
-
-    Raises
-    ------
-    UserError
-    """
-    if before and time_of(before.get("Time")) > time_of(review["Time"]):
-        by = f" by {before['By']}" if before.get("By") else ""
-        raise UserError(f"it was reviewed later, at {before['Time']}{by}, and stays so: edit it again in report.html")
-
-
-def check_inside(world, scan, before):
-    """Refuse discs (N, 3) in mm that a reviewer placed outside of a scan.
-
-    In a tilted scan, predict.py may place a disc some mm outside. Those that stayed at their place of ``before`` are no
-    mistake of the reviewer: the label volume has them on its edge.
-
-    Raises
-    ------
-    UserError
-    """
-    voxel_mm = np.linalg.norm(scan.affine[:3, :3], axis=0)
-    beyond = np.abs(scan.to_voxel(world) - (np.array(scan.data.shape) - 1) / 2) * voxel_mm
-    outside = (beyond > np.array(scan.data.shape) * voxel_mm / 2 + EDGE_MM).any(1)
-    away = np.linalg.norm(world[:, None] - np.reshape(before, (-1, 3)), axis=2).min(1, initial=np.inf)
-    if (outside & (away > SAME_MM)).any():
-        raise UserError("a disc lies outside of the scan: move or delete it")
-
-
-def check_apart(levels, voxels):
-    """Refuse two discs in one voxel (N, 3), which holds a single level.
-
-    Raises
-    ------
-    UserError
-    """
-    held = {}
-    for level, voxel in zip(levels, map(tuple, voxels), strict=True):
-        if voxel in held:
-            raise UserError(f"{name(held[voxel])} and {name(level)} lie in one voxel: move or delete one of them")
-        held[voxel] = level
 
 
 def correct(labels, correction, review, report, max_voxels):

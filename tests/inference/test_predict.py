@@ -16,6 +16,7 @@ import predict
 from utils.discs import name
 from utils.report import predictions
 from utils.report.summary import print_scan
+from utils.scans.outputs import Job
 
 
 @pytest.mark.parametrize("codes", ["RAS", "PSR", "LAS", "RPI"])
@@ -205,7 +206,7 @@ def test_what_is_printed_of_one_scan(label, tmp_path, capsys, monkeypatch):
 )
 def test_levels_are_printed_as_ranges(levels, text, tmp_path, capsys):
     discs = [{"level": level, "name": name(level), "confidence": 0.5 + level / 100} for level in levels]
-    print_scan(predict.Job(tmp_path / "a.nii", tmp_path / "a"), {"discs": discs, "flags": ["two positions"]})
+    print_scan(Job(tmp_path / "a.nii", tmp_path / "a"), {"discs": discs, "flags": ["two positions"]})
     said = capsys.readouterr().out.splitlines()
     assert said[0] == f"levels:            {text}"
     assert said[1] == f"lowest confidence: {f'{0.5 + levels[0] / 100:.2f} ({name(levels[0])})' if levels else '-'}"
