@@ -87,9 +87,10 @@ from utils.report.evaluation import Page, file_names
 from utils.report.figures import also_pdf
 from utils.scans.prepared import load_split, load_summary
 from utils.system.device import choose_device
-from utils.system.files import UserError, run, save_json, save_table, save_text, sweep
+from utils.system.files import UserError, run, save_json, save_table, save_text, sweep, warn
 from utils.system.manifest import Manifest
 from utils.system.progress import progress
+from utils.training.data import unchanged
 
 
 def settle(args, labeller):
@@ -133,6 +134,18 @@ def check_scores(args, samples, levels):
         raise UserError("--by level: every level is scored by itself already: give another column, or rename it")
 
 
+def warn_of_changes(data, labeller):
+    """Warn where a run was trained on other samples than its data hold now, since a split may hold some of them."""
+    known = data_of(labeller.checkpoint)
+    if data.resolve() in {Path(folder).resolve() for folder in known}:
+        try:
+            same = unchanged(labeller.checkpoint)
+        except UserError:  # one of its data sets is gone
+            same = False
+        if not same:
+            warn(f"{', '.join(known)} changed since {labeller.source} was trained, which may have seen what is scored")
+
+
 def main(argv=None):
     """Evaluate, as the flags say."""
     args = parse(argv)
@@ -141,6 +154,7 @@ def main(argv=None):
         return
     labeller = load_labeller(args.weights or SHIPPED, choose_device(args.device))
     data, out, levels = settle(args, labeller)
+    warn_of_changes(data, labeller)
     labeller.searching = not args.no_search
     also_pdf(args.pdf)
     samples = load_split(data, args.split)

@@ -6,8 +6,6 @@ What lies in the output folder already is used again, or refused where it was ma
 import json
 import sys
 
-import torch
-
 import prepare_spinegeneric
 import train
 from utils.discs import LEVELS
@@ -16,8 +14,8 @@ from utils.inference.labeller import load_labeller
 from utils.scans.prepared import load_split
 from utils.scans.splits import read_split_file
 from utils.system.files import UserError, save_json
+from utils.training.data import Data
 from utils.training.runs import flag_of, holds_run, load_last
-from utils.training.sources import Prepared
 
 FREE = ("data", "out", "workers", "device", "resume")  # flags that may differ; data are compared by their content
 
@@ -88,8 +86,7 @@ def check_same(out, args):
     if keys:
         flags = ", ".join(flag_of(key, run["args"].get(key)) for key in keys)
         raise UserError(f"{out} holds a run with {flags}: give the same, remove it, or give another --out")
-    samples = Prepared(args, settings["batch_size"], torch.device("cpu")).digest
-    if run.get("samples", samples) != samples:
+    if run.get("samples") not in (None, Data(args.data).digest()):
         raise UserError(f"{out} holds a run on other samples: remove it, or give another --out")
 
 

@@ -2,18 +2,21 @@
 
 import csv
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from builders import lumbar
 from predicted import predict_into, save_scan
+from trainings import prepared
 
 import evaluate
 from models import build_model
 from utils.inference.checkpoint import FORMAT, save_checkpoint
 from utils.scans.sample import save_sample
 from utils.system.files import UserError, save_json, save_table
+from utils.training.data import Data
 
 LEVELS = list(range(21, 26))
 
@@ -155,3 +158,20 @@ def test_what_is_not_defined_is_a_dash(run, tmp_path, capsys):
     assert not any("nan" in text for text in texts)
     with open(tmp_path / "out" / "discs.csv", newline="") as table:
         assert not any("nan" in cell for row in csv.reader(table) for cell in row)
+
+
+def test_data_that_changed_since_the_training_are_warned_of(tmp_path, capsys):
+    folder = prepared(tmp_path / "data", LEVELS, 4, tests=1)
+    run = {"data": [str(folder)], "samples": Data([folder]).digest()}
+    labeller = SimpleNamespace(checkpoint=run, source=tmp_path / "run")
+    evaluate.warn_of_changes(folder, labeller)
+    assert not capsys.readouterr().err
+    prepared(folder, LEVELS, 4, tests=2)  # what was trained on becomes a scan to test on
+    evaluate.warn_of_changes(tmp_path / "other", labeller)  # it is not known what is there
+    assert not capsys.readouterr().err
+    evaluate.warn_of_changes(folder, labeller)
+    warning = f"warning: {folder} changed since {tmp_path / 'run'} was trained, which may have seen what is scored\n"
+    assert capsys.readouterr().err == warning
+    (folder / "summary.json").unlink()
+    evaluate.warn_of_changes(folder, labeller)
+    assert capsys.readouterr().err == warning

@@ -10,8 +10,9 @@ from utils.inference.labeller import Labeller
 from utils.scans.prepared import load_split
 from utils.synthesis.batches import validation_samples
 from utils.system.device import choose_device
-from utils.system.files import run, save_text
+from utils.system.files import UserError, run, save_text
 from utils.system.flags import new_parser
+from utils.training.data import unchanged
 from utils.training.engine import calibrate
 
 TO_GO_ON = ("newest", "averaged", "optimizer", "scheduler", "log", "frames", "losses")
@@ -32,6 +33,11 @@ def main(argv=None):
     """Publish a run, as the flags say."""
     args = build_parser().parse_args(argv)
     checkpoint = load_checkpoint(args.run)
+    if not unchanged(checkpoint):
+        raise UserError(
+            f"{', '.join(data_of(checkpoint))} changed since {args.run} was trained, which may have seen what it would "
+            "be calibrated on: prepare the same data again, or train again"
+        )
     samples = ConcatDataset([validation_samples(), *(load_split(folder, "val") for folder in data_of(checkpoint))])
     # Of the rounded weights, which are the ones that will be used.
     checkpoint["state_dict"] = {

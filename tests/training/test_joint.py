@@ -1,25 +1,21 @@
 """Joint training: shares of the data sets, what a batch holds, and a stopped training that is resumed exactly."""
 
-from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from builders import lumbar
-from trainings import shorten, whole_and_resumed
+from trainings import prepared, shorten, whole_and_resumed
 
 import evaluate
 import train
 from utils.inference.checkpoint import data_of
-from utils.inference.heatmaps import render
-from utils.scans.sample import save_sample
 from utils.synthesis.batches import CHANNELS
 from utils.system import ranks
-from utils.system.files import UserError, save_json, save_table
+from utils.system.files import UserError
 from utils.training.engine import mean_score
 from utils.training.slices import Order
-from utils.training.sources import Joint, Synthetic, check_unseen
+from utils.training.sources import Joint, Synthetic
 
 
 def test_data_sets_share_an_epoch_by_the_square_roots_of_their_sizes():
@@ -43,23 +39,6 @@ def test_every_validation_set_counts_the_same():
     assert mean_score({"a": (1.0, 2.0), "b": (0.5, 1.0)}) == (0.75, 1.5)
     identified, distance = mean_score({"a": (1.0, 2.0), "b": (0.0, float("nan"))})
     assert (identified, distance) == (0.5, 2.0)
-
-
-def prepared(folder, levels, count):
-    """Write a prepared data set of straight lumbar spines."""
-    (folder / "samples").mkdir(parents=True)
-    rows = []
-    for index in range(count):
-        sample, name = lumbar(top=40.0 + 5 * index), f"sub-{folder.name}{index}_T2w"
-        sample.name, sample.subject = name, name[:-4]
-        sample.slabs = np.full_like(sample.slabs, 0.1 * index)  # the first, which is validated on, is like no other
-        channels = [list(levels).index(level) for level in sample.levels]
-        heatmaps = render(sample.points, channels, len(levels), (240, 120), 4.0, 1.0)
-        save_sample(folder / "samples" / f"{name}.npz", sample, heatmaps)
-        rows.append([f"samples/{name}.npz", name, "val" if index == 0 else "train"])
-    save_table(folder / "samples.tsv", [("file", "name", "split"), *rows], "\t")
-    save_json(folder / "summary.json", {"levels": list(levels), "resolution": 1.0, "sigma": 4.0})
-    return folder
 
 
 @pytest.fixture
@@ -120,18 +99,6 @@ def test_every_process_needs_a_synthetic_subject(monkeypatch, quick):
     source = Synthetic(args, 6, torch.device("cpu"))
     assert len(source.made.bank) == len(gathered[0]) == 1 and len(source.spines) == 5
     assert source.made.batch_size == 2
-
-
-def test_a_scan_that_another_data_set_trains_on_is_no_validation_scan():
-    first, second, third = (lumbar(top=top) for top in (40.0, 45.0, 50.0))
-    for sample, name in ((first, "sub-1_T2w"), (second, "sub-2_T2w"), (third, "sub-3_T2w")):
-        sample.name, sample.slabs = name, np.full((2, 8, 8), sample.points[0, 0] / 100, np.float16)
-    check_unseen({"a": [first], "b": [second]}, {"a": [third], "b": []})
-    twin = replace(first, name="sub-other_T2w", points=first.points + 1)
-    reason = "^sub-other_T2w of the validation split of b is sub-1_T2w of the training split of a"
-    with pytest.raises(UserError, match=reason):
-        check_unseen({"a": [first], "b": [second]}, {"a": [third], "b": [twin]})
-    check_unseen({"a": [], "b": [second]}, {"a": [third], "b": [twin]})
 
 
 def test_a_stopped_joint_training_is_resumed_exactly(quick, tmp_path):

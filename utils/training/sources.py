@@ -1,21 +1,18 @@
 """Where a training takes its images from: prepared scans, synthetic images generated on the fly, or both together."""
 
 import contextlib
-import hashlib
-import itertools
 import os
 
-import numpy as np
 import torch
 from torch.utils.data import ConcatDataset, DataLoader
 
 from utils.discs import SACRAL
-from utils.scans.prepared import digest_of, load_split, load_summary
 from utils.synthesis.batches import CHANNELS, RESOLUTION_MM, SIGMA_MM, SyntheticBatches, validation_samples
 from utils.synthesis.images import generate_bank
 from utils.system import ranks
 from utils.system.files import UserError
 from utils.system.signals import blocked
+from utils.training.data import SYNTHETIC, Data, check_unseen
 from utils.training.recipes import RECIPES
 from utils.training.slices import Order, TrainingSlices
 
@@ -23,7 +20,6 @@ SYNTHETIC_EPOCH = 2048  # images
 MASKED_SHARE = 0.2  # of the scans' images, masked to the spine as `utils.inference.second_pass` does
 # Of torch's messages: a worker was killed, or has no shared memory for its batch.
 LOST_WORKER = ("DataLoader worker (pid", "shared memory", "file </torch_")
-SYNTHETIC = "synthetic"  # what the validation set of synthetic images is called
 
 
 class Prepared:
@@ -66,25 +62,12 @@ class Prepared:
     passes = None
 
     def __init__(self, args, batch_size, device, earlier=None, channels=None, steps=None, masked=0.0):
-        settings = [_settings(folder) for folder in args.data]
-        if len({folder.resolve() for folder in args.data}) < len(args.data):
-            raise UserError(f"--data {' '.join(map(str, args.data))}: give each folder once")
-        for folder, other in zip(args.data, settings, strict=True):
-            if other != settings[0]:
-                raise UserError(
-                    f"{folder} was prepared with other --levels, --resolution or --sigma than {args.data[0]}: "
-                    "prepare them alike"
-                )
-        self.levels, self.resolution, self.sigma = settings[0]
-        train = [load_split(folder, "train") for folder in args.data]
-        val = [load_split(folder, "val") for folder in args.data]
-        names = _names(args.data)
-        self.val_sets = dict(zip(names, val, strict=True))
-        if len(names) > 1:
-            check_unseen(dict(zip(names, train, strict=True)), self.val_sets)
+        data = Data(args.data)
+        self.levels, self.resolution, self.sigma = data.settings
+        train, self.val_sets, self.digest = list(data.train.values()), data.val, data.digest()
+        if len(args.data) > 1:
+            check_unseen(data.train, data.val)
         samples = ConcatDataset(train)
-        every = itertools.chain.from_iterable(itertools.chain(*pair) for pair in zip(train, val, strict=True))
-        self.digest = digest_of(every, *map(len, train), self.levels, self.resolution, self.sigma)
         if channels is None and earlier and list(earlier["levels"]) == [*self.levels, SACRAL]:
             channels = earlier["levels"]
         if channels == [*self.levels, SACRAL]:
@@ -134,46 +117,6 @@ def lost_workers_explained():
             "a process that prepares batches was ended, most often for want of memory or of room in /dev/shm: run it "
             "again with --resume and fewer --workers, or --workers 0"
         ) from None
-
-
-def _settings(folder):
-    """Return the levels, resolution and sigma that a data set was prepared with."""
-    summary = load_summary(folder)
-    return summary["levels"], summary["resolution"], summary["sigma"]
-
-
-def _names(folders):
-    """Return the names of data sets: those of their folders, or whole paths where these are not distinct."""
-    names = [folder.resolve().name for folder in folders]
-    distinct = len({*names, SYNTHETIC}) > len(names)
-    return names if distinct else [str(folder.resolve()) for folder in folders]
-
-
-def check_unseen(train_sets, val_sets):
-    """Refuse scans that are trained on in one data set and validated on in another.
-
-    Parameters
-    ----------
-    train_sets, val_sets : dict of str to sequence of Sample
-        By data set. Scans are compared by their slabs, which are the same whatever their names and labels are.
-
-    Raises
-    ------
-    UserError
-        For the first of them.
-    """
-    trained = {_pixels(sample): (name, sample.name) for name, samples in train_sets.items() for sample in samples}
-    for name, samples in val_sets.items():
-        for sample in samples:
-            if twin := trained.get(_pixels(sample)):
-                raise UserError(
-                    f"{sample.name} of the validation split of {name} is {twin[1]} of the training split of {twin[0]}: "
-                    "prepare both with one --split-file, or --exclude it from one of them"
-                )
-
-
-def _pixels(sample):
-    return hashlib.sha256(np.ascontiguousarray(sample.slabs)).digest()
 
 
 class BatchesFrom:
