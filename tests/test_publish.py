@@ -27,7 +27,7 @@ def refusal(folder, tmp_path):
         run = {
             "format": FORMAT, "model": model, "state_dict": build_model(**model).state_dict(), "levels": CHANNELS,
             "resolution": 1.0, "output": "logits", "prior": None, "epoch": 1, "data": [str(folder)],
-            "samples": Data([folder]).digest(), "args": {"synthetic": 2, "out": "output/joint"},
+            "samples": Data([folder]).digest(), "args": {"synthetic": 2, "data": [], "out": "x"},
         }  # fmt: skip
         save_checkpoint(tmp_path / "run.pt", {**run, **changes})
         with pytest.raises(UserError) as raised:
@@ -42,3 +42,15 @@ def test_data_that_changed_since_the_training_are_refused(folder, refusal):
     before = Data([folder]).digest()
     prepared(folder, CHANNELS[:-1], 3)  # the scan to test on becomes one to train on
     assert refusal(samples=before).startswith(f"{folder} changed since ")
+
+
+@pytest.mark.parametrize(
+    ("args", "reason"),
+    [
+        ({"out": "output/scans", "synthetic": None}, "was not trained with --synthetic, so it lacks levels"),
+        ({}, "was not trained with --synthetic"),  # the released code
+        ({"synthetic": 2}, "is published already, and its data are no longer known: give the run it was made of"),
+    ],
+)
+def test_what_is_no_run_with_synthetic_images_is_refused(args, reason, refusal, tmp_path):
+    assert refusal(args=args).startswith(f"{tmp_path / 'run.pt'} {reason}")

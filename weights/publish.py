@@ -29,15 +29,24 @@ def build_parser():
     return parser
 
 
+def check(checkpoint, run):
+    """Refuse a checkpoint that cannot be calibrated and shipped, in a `UserError`."""
+    if not checkpoint["args"].get("synthetic"):
+        raise UserError(f"{run} was not trained with --synthetic, so it lacks levels: give a run that was")
+    if not all(key in checkpoint["args"] for key in ("data", "out")):
+        raise UserError(f"{run} is published already, and its data are no longer known: give the run it was made of")
+    if not unchanged(checkpoint):
+        raise UserError(
+            f"{', '.join(data_of(checkpoint))} changed since {run} was trained, which may have seen what it would be "
+            "calibrated on: prepare the same data again, or train again"
+        )
+
+
 def main(argv=None):
     """Publish a run, as the flags say."""
     args = build_parser().parse_args(argv)
     checkpoint = load_checkpoint(args.run)
-    if not unchanged(checkpoint):
-        raise UserError(
-            f"{', '.join(data_of(checkpoint))} changed since {args.run} was trained, which may have seen what it would "
-            "be calibrated on: prepare the same data again, or train again"
-        )
+    check(checkpoint, args.run)
     samples = ConcatDataset([validation_samples(), *(load_split(folder, "val") for folder in data_of(checkpoint))])
     # Of the rounded weights, which are the ones that will be used.
     checkpoint["state_dict"] = {
