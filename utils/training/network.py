@@ -42,6 +42,11 @@ def choose_network(args, source, earlier):
             raise UserError(f"--model {args.model} has no stacks and no blocks: leave --stacks and --blocks out")
         recipe = {key: RECIPES[args.recipe][key] for key in ("features", "in_channels")}
         return {**NETWORK, "levels": len(levels), **recipe, **flags}
+    if earlier.get("view", "upright") != "upright":
+        raise UserError(
+            f"the weights of {args.init} are of the released code, which sees slices in an orientation and size of its "
+            "own: they label scans as they are, but cannot be trained further; give others"
+        )
     wanted = output_of(args.recipe)
     if args.init and earlier["output"] != wanted:
         raise UserError(
