@@ -85,12 +85,12 @@ from utils.inference.checkpoint import data_of
 from utils.inference.labeller import load_labeller
 from utils.report.evaluation import Page, file_names
 from utils.report.figures import also_pdf
-from utils.scans.prepared import load_split, load_summary
+from utils.scans.prepared import load_split
 from utils.system.device import choose_device
 from utils.system.files import UserError, run, save_json, save_table, save_text, sweep, warn
 from utils.system.manifest import Manifest
 from utils.system.progress import progress
-from utils.training.data import unchanged
+from utils.training.data import check_resolution, unchanged
 
 
 def settle(args, labeller):
@@ -109,12 +109,7 @@ def settle(args, labeller):
         raise UserError(f"it is not known on which data {labeller.source} was trained: name what to score with --data")
     folder = labeller.source if labeller.source.is_dir() else labeller.source.parent
     out = folder / "evaluation" if args.weights else Path("output/evaluation")
-    summary = load_summary(data)
-    if not np.isclose(summary["resolution"], labeller.resolution):
-        raise UserError(
-            f"{data} has pixels of {summary['resolution']} mm, the network {labeller.resolution}: "
-            f"prepare it with --resolution {labeller.resolution}"
-        )
+    check_resolution(data, labeller.resolution)
     levels = [level for level in labeller.levels if args.levels is None or level in args.levels]
     if not levels:
         raise UserError(f"the network knows none of these levels: give --levels within {list(labeller.levels)}")

@@ -34,9 +34,10 @@ from studies.trainings import trained
 from utils.evaluation.cases import Case
 from utils.evaluation.scores import score
 from utils.evaluation.tables import markdown
-from utils.scans.prepared import load_split
+from utils.scans.prepared import load_split, load_summary
 from utils.system.files import run, save_text
 from utils.system.numbers import number
+from utils.training.data import check_resolution
 
 # Each with the width that gives it 0.4 to 0.5 million parameters.
 TWO_STACKS = ["--model", "hourglass_attention", "--stacks", "2", "--features", "64"]
@@ -57,7 +58,9 @@ def main(argv=None):
     args = build_parser().parse_args(argv)
     tests = args.test or args.data
     for test in tests:
-        load_split(test, "test")  # before hours of training: it refuses an empty one
+        # Before hours of training: an empty split, and pixels of another size, are refused.
+        load_split(test, "test")
+        check_resolution(test, load_summary(args.data[0])["resolution"])
     scores, sizes = {}, {}  # by test set, network, and whether it searches: one for each seed
     for seed in range(args.seeds):  # outside, so that an interrupted comparison has some of every network
         for label, flags in NETWORKS.items():

@@ -13,6 +13,7 @@ from models import build_model
 from studies import few_shot, folds, lateral, networks, non_spine, sheet, transitional
 from tests.builders import lumbar
 from tests.predicted import FixedLabels, save_scan
+from tests.trainings import prepared
 from utils.inference.labeller import Prediction
 from utils.scans.nifti import read_scan
 from utils.synthesis.anatomy import generate_anatomy
@@ -214,6 +215,14 @@ def test_mistakes_are_explained(study, flags, reason, tmp_path, monkeypatch):
     (tmp_path / "tree").mkdir()
     with pytest.raises(UserError, match=reason):
         study.main(["--data", "tree", *flags])
+
+
+def test_test_data_of_another_resolution_are_refused_before_any_training(tmp_path, monkeypatch):
+    monkeypatch.setattr(networks, "trained", None)
+    data = prepared(tmp_path / "data", range(21, 26), 3, tests=1)
+    fine = prepared(tmp_path / "fine", range(21, 26), 3, tests=1, resolution=0.5)
+    with pytest.raises(UserError, match=f"^{fine} has pixels of 0.5 mm, the network 1.0: prepare it with --resolution"):
+        networks.main(["--data", str(data), "--test", str(data), str(fine), "--out", str(tmp_path / "out")])
 
 
 @pytest.mark.parametrize(

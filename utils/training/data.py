@@ -57,6 +57,15 @@ class Data:
         return digest_of(every, *map(len, self.train.values()), *self.settings)
 
 
+def check_resolution(folder, resolution):
+    """Refuse prepared data whose pixels have another size than those of a network, in mm, as a `UserError`."""
+    own = load_summary(folder)["resolution"]
+    if not np.isclose(own, resolution):
+        raise UserError(
+            f"{folder} has pixels of {own} mm, the network {resolution}: prepare it with --resolution {resolution}"
+        )
+
+
 def _settings(folder):
     """Return the levels, resolution and sigma that a data set was prepared with."""
     summary = load_summary(folder)
