@@ -79,6 +79,7 @@ from utils.inference.labeller import Labeller
 from utils.inference.prior import learn_prior, prior_of
 from utils.report.charts import curves
 from utils.report.figures import convergence
+from utils.synthesis.batches import VALIDATION_SEED
 from utils.system import ranks
 from utils.system.device import keep_memory
 from utils.system.files import UserError, run, save_json, sweep
@@ -122,6 +123,8 @@ def settle(args):
         settings["synthetic_share"] = None
     if args.synthetic and settings["batch_size"] > SYNTHETIC_EPOCH:
         raise UserError(f"--batch-size {settings['batch_size']}: give {SYNTHETIC_EPOCH} or less, which is an epoch")
+    if args.synthetic and args.seed == VALIDATION_SEED:
+        raise UserError(f"--seed {args.seed}: the synthetic subjects of the validation are of this seed: give another")
     if not 0 < settings["lr"] < math.inf:
         raise UserError(f"--lr {settings['lr']}: give a finite number above 0")
     settings["data"] = [str(folder) for folder in args.data]

@@ -19,6 +19,10 @@ from utils.system.files import UserError
         (["--lr", "-1"], "--lr -1.0: give a finite number above 0"),
         (["--lr", "inf"], "--lr inf: give a finite number above 0"),
         (["--synthetic", "1", "--batch-size", "4096"], "--batch-size 4096: give 2048 or less, which is an epoch"),
+        (
+            ["--synthetic", "1", "--seed", "1000000"],
+            "--seed 1000000: the synthetic subjects of the validation are of this seed: give another",
+        ),
     ],
 )
 def test_flags_that_no_training_can_have_are_refused_before_anything_is_read(flags, reason, tmp_path):
