@@ -100,7 +100,7 @@ from utils.training.engine import (
 from utils.training.loss import focal_loss, mse_loss
 from utils.training.network import choose_network, output_of
 from utils.training.optimizers import build_optimizer, build_scheduler
-from utils.training.runs import full_state, go_on, holds_run, load_last, save_best, save_last
+from utils.training.runs import check_resumable, full_state, go_on, holds_run, load_last, save_best, save_last
 from utils.training.slices import TrainingSlices
 from utils.training.sources import SYNTHETIC_EPOCH, lost_workers_explained, source_of
 
@@ -157,6 +157,8 @@ def train(args, settings, device):
     levels, val_samples = source.levels, ConcatDataset(source.val_sets.values())
     val_loader = DataLoader(TrainingSlices(val_samples, levels, source.sigma), settings["batch_size"])
 
+    if args.resume:
+        check_resumable(args.out, earlier, settings, source.digest)
     model = choose_network(args, source, earlier)
     network = build_network(earlier) if args.init else build_model(**model)
     loss_of = LOSSES[recipe["loss"]]
@@ -184,7 +186,7 @@ def train(args, settings, device):
     whole = (state, network, average, optimizer, scheduler)
     if first:
         known = {key: value for key, value in model.items() if key in settings}
-        facts = {**settings, **known, "network": model, "device": str(device), "processes": ranks.count()}
+        facts = {**state["args"], **known, "network": model, "device": str(device), "processes": ranks.count()}
         save_json(args.out / "args.json", {**facts, "version": state["version"]})
         if not args.resume:  # a run that is killed in its first epoch is one to go on with, too
             save_last(args.out, *whole)
@@ -242,7 +244,7 @@ def train(args, settings, device):
                     pace = (time.monotonic() - began_at) / (epoch - done_before)
                     print(epoch_line(state["log"][-1], args.epochs, pace), file=sys.stderr, flush=True)
     if first:
-        finish(args.out, val_samples, device)
+        finish(args.out, state, val_samples, device)
         draw(args.out, state, list(itertools.islice(val_samples, SHOWN)))
         share, distance = state["best"]
         print(f"best on validation: {number(100 * share, 1)} % identified, {number(distance)} mm; see {args.out}")
@@ -271,9 +273,9 @@ def give_up(out, source, epoch, state, *rest):
     )
 
 
-def finish(out, samples, device):
+def finish(out, state, samples, device):
     """Calibrate the confidences of the best epoch on the validation split, and keep it in ``best.pt``."""
-    checkpoint = load_checkpoint(out)
+    checkpoint = {**load_checkpoint(out), "data": state["data"], "args": state["args"]}  # as they are now
     save_checkpoint(out / "best.pt", {**checkpoint, **calibrate(Labeller(checkpoint, out, device), samples)})
 
 

@@ -15,9 +15,7 @@ from utils.scans.prepared import load_split
 from utils.scans.splits import read_split_file
 from utils.system.files import UserError, save_json
 from utils.training.data import Data
-from utils.training.runs import flag_of, holds_run, load_last
-
-FREE = ("data", "out", "workers", "device", "resume")  # flags that may differ; data are compared by their content
+from utils.training.runs import FREE_ON_RESUME, flag_of, holds_run, load_last
 
 
 def prepared(tree, out, split_file, levels=LEVELS):
@@ -82,7 +80,7 @@ def check_same(out, args):
     Resuming checks less: it takes the network and the weights to start from as the run has them.
     """
     settings, run = train.settle(args), load_last(out)
-    keys = [key for key in vars(args) if key not in FREE and settings[key] != run["args"].get(key)]
+    keys = [key for key in vars(args) if key not in FREE_ON_RESUME and settings[key] != run["args"].get(key)]
     if keys:
         flags = ", ".join(flag_of(key, run["args"].get(key)) for key in keys)
         raise UserError(f"{out} holds a run with {flags}: give the same, remove it, or give another --out")

@@ -78,7 +78,7 @@ def test_a_resumed_training_equals_an_undisturbed_one(tree, data, tmp_path, monk
             "--data", str(data), "--out", str(tmp_path / "cut"), *(f for f in SMALL if f != "--no-amp"), "--epochs",
             "4", "--resume",
         ])  # fmt: skip
-    with pytest.raises(UserError, match="trained for other levels"):
+    with pytest.raises(UserError, match="on other samples, with --data .*prepared: give the same"):
         train.main(["--synthetic", "2", "--out", str(tmp_path / "cut"), *SMALL, "--epochs", "4", "--resume"])
     resumed = run_of(data, tmp_path / "cut", "--epochs", "4", "--resume")
     assert resumed["epoch"] == whole["epoch"] == 4

@@ -10,6 +10,7 @@ from utils.system import ranks
 from utils.system.files import UserError, cannot_be_written, save_text
 
 LAST, BEFORE, BEST = "last.pt", "before.pt", "best.pt"
+FREE_ON_RESUME = ("data", "out", "workers", "device", "resume")  # flags; data are compared by their content
 SAME_ON_RESUME = ("synthetic", "synthetic_share", "recipe", "epochs", "batch_size", "lr", "seed", "amp")
 
 
@@ -86,6 +87,40 @@ def flag_of(key, value):
     return f"no {flag}" if value is None else f"{flag} {value}"
 
 
+def check_resumable(out, checkpoint, settings, samples):
+    """Refuse to go on with a run by other flags or on other data.
+
+    Parameters
+    ----------
+    out : Path
+    checkpoint : dict
+        As `load_last` returned it.
+    settings : dict
+        The flags, as of train.py's ``settle``.
+    samples : str or None
+        Digest of the prepared data.
+
+    Raises
+    ------
+    UserError
+        With what to give instead.
+    """
+    # Before the flags: whether a run has a --synthetic-share depends on its having --data.
+    if checkpoint.get("samples", samples) != samples:
+        given = " ".join(["--data", *data_of(checkpoint)]) if checkpoint["samples"] else "no --data"
+        raise UserError(f"{out} holds a run on other samples, with {given}: give the same, prepared alike")
+    before = {key: checkpoint["args"].get(key) for key in SAME_ON_RESUME}
+    changed = [key for key in SAME_ON_RESUME if before[key] != settings[key]]
+    if changed == ["epochs"]:
+        raise UserError(
+            f"{out} holds a run with --epochs {before['epochs']}, over which its learning rate falls: give the same "
+            f"to finish it, or train further from its best weights with --init {out} --out ANOTHER_FOLDER"
+        )
+    if changed:
+        flags = ", ".join(flag_of(key, before[key]) for key in changed)
+        raise UserError(f"{out} holds a run with {flags}: give the same to resume it")
+
+
 def go_on(out, checkpoint, state, network, average, optimizer, scheduler):
     """Restore a run exactly as `load_last` found it in ``out``.
 
@@ -98,26 +133,7 @@ def go_on(out, checkpoint, state, network, average, optimizer, scheduler):
         Of the run that begins; takes over what the checkpoint holds.
     network, average, optimizer, scheduler
         Restored in place; ``average`` is None where weights are not averaged.
-
-    Raises
-    ------
-    UserError
-        If it was made with other flags or data.
     """
-    # Before the flags: whether a run has a --synthetic-share depends on its having --data.
-    if checkpoint.get("samples", state["samples"]) != state["samples"]:
-        given = " ".join(["--data", *data_of(checkpoint)]) if checkpoint["samples"] else "no --data"
-        raise UserError(f"{out} holds a run on other samples, with {given}: give the same, prepared alike")
-    settings = {key: checkpoint["args"].get(key) for key in SAME_ON_RESUME}
-    changed = [key for key in SAME_ON_RESUME if settings[key] != state["args"][key]]
-    if changed == ["epochs"]:
-        raise UserError(
-            f"{out} holds a run with --epochs {settings['epochs']}, over which its learning rate falls: give the same "
-            f"to finish it, or train further from its best weights with --init {out} --out ANOTHER_FOLDER"
-        )
-    if changed:
-        flags = ", ".join(flag_of(key, settings[key]) for key in changed)
-        raise UserError(f"{out} holds a run with {flags}: give the same to resume it")
     if checkpoint.pop("file") == BEFORE and ranks.rank() == 0:
         with contextlib.suppress(FileNotFoundError):  # or it would replace the one that is whole
             os.replace(out / LAST, out / "damaged.pt")
@@ -129,4 +145,6 @@ def go_on(out, checkpoint, state, network, average, optimizer, scheduler):
     network.load_state_dict(weights)
     optimizer.load_state_dict(checkpoint.pop("optimizer"))
     scheduler.load_state_dict(checkpoint.pop("scheduler"))
-    state.update(checkpoint)
+    # Its data may have moved, and its flags are those that it was started with, as far as they must not change.
+    settings = {**checkpoint["args"], **{key: state["args"][key] for key in FREE_ON_RESUME}}
+    state.update({**checkpoint, "data": state["data"], "args": settings})

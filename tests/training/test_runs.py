@@ -1,0 +1,43 @@
+"""The folder of a training: what a run keeps when it goes on, and with what it does not go on."""
+
+import json
+
+import pytest
+import torch
+from trainings import prepared, shorten
+
+import train
+from utils.inference.checkpoint import load_checkpoint
+from utils.training.runs import full_state, go_on
+
+SMALL = ["--model", "unet", "--features", "4", "--epochs", "1", "--no-amp", "--device", "cpu"]
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    shorten(monkeypatch)
+    monkeypatch.setitem(train.RECIPES["default"], "least_slices", 8)
+
+
+def test_a_run_goes_on_with_data_that_moved_and_keeps_the_flags_that_it_began_with(quick, tmp_path):
+    data, given, out = prepared(tmp_path / "a", range(21, 26), 3), tmp_path / "given", tmp_path / "run"
+    train.main(["--data", str(data), "--out", str(given), *SMALL])
+    train.main(["--data", str(data), "--init", str(given), "--out", str(out), *SMALL])
+    moved = str(data.rename(tmp_path / "b"))
+    train.main(["--data", moved, "--out", str(out), "--resume", *SMALL[4:]])
+    run, written = load_checkpoint(out / "best.pt"), json.loads((out / "args.json").read_text())
+    assert run["data"] == run["args"]["data"] == written["data"] == [moved]
+    assert run["args"]["init"] == written["init"] == str(given)
+    assert written["features"] == 4 and written["resume"] is True
+
+
+def test_what_must_not_change_is_that_of_the_run_and_the_rest_is_of_now(tmp_path):
+    network = torch.nn.Linear(1, 1)
+    optimizer = torch.optim.AdamW(network.parameters())
+    parts = network, None, optimizer, torch.optim.lr_scheduler.StepLR(optimizer, 1)
+    then = {"data": ["a"], "out": "x", "workers": 0, "device": None, "resume": False, "init": "w.pt", "features": 96}
+    now = {"data": ["b"], "out": "y", "workers": 2, "device": "cpu", "resume": True, "init": None, "features": 64}
+    state = {"data": ["b"], "args": now, "epoch": 0}
+    earlier = full_state({"data": ["a"], "args": then, "epoch": 3}, *parts)
+    go_on(tmp_path, {**earlier, "file": "last.pt"}, state, *parts)
+    assert state == {"data": ["b"], "args": {**now, "init": "w.pt", "features": 96}, "epoch": 3}
