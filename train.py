@@ -178,7 +178,7 @@ def train(args, settings, device):
         "passes": source.passes or (earlier.get("passes", earlier.get("looks", 1)) if earlier else 1),
         "samples": source.digest, "calibration": None, "epoch": 0, "losses": [], "seconds": 0.0, "best": None,
         "log": [], "frames": [],
-        "data": settings["data"], "args": settings, "version": code_version(),
+        "data": settings["data"], "args": settings, "version": code_version(), "processes": ranks.count(),
     }  # fmt: skip
     if args.resume:
         go_on(args.out, earlier, state, network, average, optimizer, scheduler)
@@ -186,8 +186,8 @@ def train(args, settings, device):
     whole = (state, network, average, optimizer, scheduler)
     if first:
         known = {key: value for key, value in model.items() if key in settings}
-        facts = {**state["args"], **known, "network": model, "device": str(device), "processes": ranks.count()}
-        save_json(args.out / "args.json", {**facts, "version": state["version"]})
+        facts = {**state["args"], **known, "network": model, "device": str(device)}
+        save_json(args.out / "args.json", {**facts, **{key: state[key] for key in ("processes", "version")}})
         if not args.resume:  # a run that is killed in its first epoch is one to go on with, too
             save_last(args.out, *whole)
         size = sum(parameter.numel() for parameter in network.parameters()) / 1e6

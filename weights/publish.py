@@ -15,7 +15,7 @@ from utils.system.flags import new_parser
 from utils.training.data import unchanged
 from utils.training.engine import calibrate
 
-TO_GO_ON = ("newest", "averaged", "optimizer", "scheduler", "log", "frames", "losses")
+TO_GO_ON = ("newest", "averaged", "optimizer", "scheduler", "log", "frames", "losses", "processes")
 PLACES = ("data", "out", "init")  # on the machine that trained: of no use elsewhere
 VIEWS = 480  # augmented views to calibrate on, since few validation scans are labelled wrongly
 

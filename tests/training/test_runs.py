@@ -8,7 +8,9 @@ from trainings import prepared, shorten
 
 import train
 from utils.inference.checkpoint import load_checkpoint
-from utils.training.runs import full_state, go_on
+from utils.system import ranks
+from utils.system.files import UserError
+from utils.training.runs import check_resumable, full_state, go_on
 
 SMALL = ["--model", "unet", "--features", "4", "--epochs", "1", "--no-amp", "--device", "cpu"]
 
@@ -37,7 +39,26 @@ def test_what_must_not_change_is_that_of_the_run_and_the_rest_is_of_now(tmp_path
     parts = network, None, optimizer, torch.optim.lr_scheduler.StepLR(optimizer, 1)
     then = {"data": ["a"], "out": "x", "workers": 0, "device": None, "resume": False, "init": "w.pt", "features": 96}
     now = {"data": ["b"], "out": "y", "workers": 2, "device": "cpu", "resume": True, "init": None, "features": 64}
-    state = {"data": ["b"], "args": now, "epoch": 0}
-    earlier = full_state({"data": ["a"], "args": then, "epoch": 3}, *parts)
+    state = {"data": ["b"], "args": now, "processes": 2, "epoch": 0}
+    earlier = full_state({"data": ["a"], "args": then, "processes": 1, "epoch": 3}, *parts)
     go_on(tmp_path, {**earlier, "file": "last.pt"}, state, *parts)
-    assert state == {"data": ["b"], "args": {**now, "init": "w.pt", "features": 96}, "epoch": 3}
+    assert state == {"data": ["b"], "args": {**now, "init": "w.pt", "features": 96}, "processes": 2, "epoch": 3}
+
+
+SETTINGS = {"synthetic": None, "synthetic_share": None, "recipe": "default", "epochs": 3, "batch_size": 8, "lr": 1e-3,
+            "seed": 0, "amp": True}  # fmt: skip
+
+
+def resumed(out, *changes, **entries):
+    """Compare a run with flags that differ from those of the run; ``changes`` are flags of both, or of the second."""
+    before, now = ({**SETTINGS, **change} for change in (changes[0], {**changes[0], **changes[-1]}))
+    check_resumable(out, {"samples": None, "data": [], "args": before, **entries}, now, None)
+
+
+def test_synthetic_images_depend_on_the_number_of_processes(tmp_path, monkeypatch):
+    resumed(tmp_path, {"synthetic": 4}, processes=1)
+    monkeypatch.setattr(ranks, "count", lambda: 2)
+    resumed(tmp_path, {"synthetic": None}, processes=1)  # scans are shared alike among any number
+    resumed(tmp_path, {"synthetic": 4})  # a run of an earlier version does not say
+    with pytest.raises(UserError, match="run whose number of processes is 1, and each makes images of its own: give"):
+        resumed(tmp_path, {"synthetic": 4}, processes=1)

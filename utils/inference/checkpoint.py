@@ -6,9 +6,9 @@ each channel), ``resolution`` (mm), ``output`` ("logits" or "heatmaps"), ``prior
 ``passes`` (passes over each scan, see `utils.inference.second_pass`), ``calibration`` and ``level_calibration`` (of
 the confidences, once the training is over), ``epoch``, ``best`` (score of the best epoch so far), ``data`` (folders it
 was trained on, see `data_of`), ``samples`` (digest of what it was trained and validated on), ``args`` (the flags),
-``version`` (of the code), ``digest`` (of all the rest) and, in ``last.pt`` alone, ``newest`` (the weights that are
-trained, where ``state_dict`` holds their average), ``averaged`` (steps), ``optimizer``, ``scheduler`` and what was done
-of the epoch that was not finished.
+``version`` (of the code), ``processes`` (how many trained together), ``digest`` (of all the rest) and, in ``last.pt``
+alone, ``newest`` (the weights that are trained, where ``state_dict`` holds their average), ``averaged`` (steps),
+``optimizer``, ``scheduler`` and what was done of the epoch that was not finished.
 """
 
 import hashlib

@@ -119,6 +119,11 @@ def check_resumable(out, checkpoint, settings, samples):
     if changed:
         flags = ", ".join(flag_of(key, before[key]) for key in changed)
         raise UserError(f"{out} holds a run with {flags}: give the same to resume it")
+    count = checkpoint.get("processes", ranks.count())  # those of earlier versions do not say
+    if settings["synthetic"] and count != ranks.count():
+        raise UserError(
+            f"{out} holds a run whose number of processes is {count}, and each makes images of its own: give as many"
+        )
 
 
 def go_on(out, checkpoint, state, network, average, optimizer, scheduler):
@@ -147,4 +152,4 @@ def go_on(out, checkpoint, state, network, average, optimizer, scheduler):
     scheduler.load_state_dict(checkpoint.pop("scheduler"))
     # Its data may have moved, and its flags are those that it was started with, as far as they must not change.
     settings = {**checkpoint["args"], **{key: state["args"][key] for key in FREE_ON_RESUME}}
-    state.update({**checkpoint, "data": state["data"], "args": settings})
+    state.update({**checkpoint, "data": state["data"], "processes": state["processes"], "args": settings})
