@@ -53,21 +53,20 @@ def choose_network(args, source, earlier):
             f"the weights of {args.init} return {earlier['output']}, and --recipe {args.recipe} trains "
             f"{wanted}: give another --recipe"
         )
+    weights = f"the weights of {args.init or args.out}"
+    shipped = "leave --synthetic out, or start from weights that were trained with it, such as the shipped ones"
     if list(earlier["levels"]) != list(levels):
-        raise UserError(
-            f"the weights of {args.init or args.out} were trained for other levels than the data: "
-            "prepare the data with --levels to match"
-        )
+        images = "synthetic images, which have S1-S2" if args.synthetic else "the data"
+        advice = shipped if args.synthetic else "prepare the data with --levels to match"
+        raise UserError(f"{weights} were trained for other levels than {images}: {advice}")
     if not np.isclose(earlier["resolution"], source.resolution):
+        images = "synthetic images have" if args.synthetic else "the data has"
+        advice = shipped if args.synthetic else f"prepare it with --resolution {earlier['resolution']}"
         raise UserError(
-            f"the weights of {args.init or args.out} are for pixels of {earlier['resolution']} mm, the data has "
-            f"{source.resolution}: prepare it with --resolution {earlier['resolution']}"
+            f"{weights} are for pixels of {earlier['resolution']} mm, {images} {source.resolution}: {advice}"
         )
     for key, value in flags.items():
         if earlier["model"][key] != value:
             flag = f"--{'model' if key == 'name' else key}"
-            raise UserError(
-                f"the weights of {args.init or args.out} are those of a network with {flag} {earlier['model'][key]}: "
-                f"leave {flag} out"
-            )
+            raise UserError(f"{weights} are those of a network with {flag} {earlier['model'][key]}: leave {flag} out")
     return earlier["model"]
