@@ -62,3 +62,19 @@ def test_synthetic_images_depend_on_the_number_of_processes(tmp_path, monkeypatc
     resumed(tmp_path, {"synthetic": 4})  # a run of an earlier version does not say
     with pytest.raises(UserError, match="run whose number of processes is 1, and each makes images of its own: give"):
         resumed(tmp_path, {"synthetic": 4}, processes=1)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "best", "reason"),
+    [
+        ("default", True, ", over which its learning rate falls: give the same to finish it, or train further from"),
+        ("default", False, ", over which its learning rate falls: give the same to finish it$"),
+        ("published", True, ": give the same to finish it, or train further from its best weights with --init"),
+        ("published", False, ": give the same to finish it$"),
+    ],
+)
+def test_another_number_of_epochs_is_refused_with_what_can_be_done(recipe, best, reason, tmp_path):
+    if best:
+        (tmp_path / "best.pt").touch()
+    with pytest.raises(UserError, match=f"holds a run with --epochs 3{reason}"):
+        resumed(tmp_path, {"recipe": recipe}, {"epochs": 9})

@@ -112,9 +112,12 @@ def check_resumable(out, checkpoint, settings, samples):
     before = {key: checkpoint["args"].get(key) for key in SAME_ON_RESUME}
     changed = [key for key in SAME_ON_RESUME if before[key] != settings[key]]
     if changed == ["epochs"]:
+        # By the published recipe it falls at two epochs, whatever their number is.
+        falls = ", over which its learning rate falls" if before["recipe"] == "default" else ""
+        further = f", or train further from its best weights with --init {out} --out ANOTHER_FOLDER"
         raise UserError(
-            f"{out} holds a run with --epochs {before['epochs']}, over which its learning rate falls: give the same "
-            f"to finish it, or train further from its best weights with --init {out} --out ANOTHER_FOLDER"
+            f"{out} holds a run with --epochs {before['epochs']}{falls}: give the same to finish it"
+            f"{further if (out / BEST).exists() else ''}"
         )
     if changed:
         flags = ", ".join(flag_of(key, before[key]) for key in changed)
