@@ -90,6 +90,7 @@ def check_same(out, args):
 
 def without_init(flags):
     """Return flags of train.py without ``--init`` and its value: a run that is resumed has its weights already."""
+    flags = [flag for flag in flags if not flag.startswith("--init=")]
     if "--init" not in flags:
         return flags
     at = flags.index("--init")

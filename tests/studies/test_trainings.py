@@ -88,6 +88,7 @@ def test_a_run_is_used_again_or_resumed_with_the_same_flags_and_samples_alone(tr
         (["--init", "--lr", "1"], ["--lr", "1"]),
         (["--lr", "1", "--init", "w.pt", "--epochs", "2"], ["--lr", "1", "--epochs", "2"]),
         (["--init"], []),
+        (["--init=w.pt", "--lr", "1"], ["--lr", "1"]),
     ],
 )
 def test_a_run_that_is_resumed_takes_no_weights_to_start_from(flags, expected):
