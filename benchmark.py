@@ -8,7 +8,7 @@ takes twice as long.
 import os
 from pathlib import Path
 
-from utils.system.flags import multiple_of_4, natural_number, new_parser, share
+from utils.system.flags import multiple_of_4, natural_number, new_parser, output_file, share
 from utils.training.recipes import RECIPES
 
 
@@ -31,7 +31,7 @@ def build_parser():
     machine.add_argument("--threads", type=natural_number, default=os.cpu_count(), help="of the CPU")
     machine.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU where there is one)")
     output = parser.add_argument_group("output")
-    output.add_argument("--out", type=Path, default=Path("output/benchmark.json"), help="the table as JSON")
+    output.add_argument("--out", type=output_file, default=Path("output/benchmark.json"), help="the table as JSON")
     return parser
 
 

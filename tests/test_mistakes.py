@@ -10,7 +10,9 @@ import make_phantom
 import predict
 import prepare_spinegeneric
 import train
+from studies import few_shot, folds, networks
 from utils.system.files import UserError
+from weights import publish
 
 
 @pytest.mark.parametrize(
@@ -54,13 +56,30 @@ def test_counts_of_0_or_less_are_refused(script, needed, flag, count, tmp_path, 
 
 
 @pytest.mark.parametrize("place", ["file", "file/below"])
-@pytest.mark.parametrize(("script", "needed"), [(script, needed) for script, needed, _ in COUNTS[:-1]])
+@pytest.mark.parametrize(
+    ("script", "needed"),
+    [
+        *((script, needed) for script, needed, _ in COUNTS[:-1]),
+        (few_shot, ["--data", "x", "--split-file", "x"]),
+        (folds, ["--data", "x"]),
+        (networks, ["--data", "x"]),
+    ],
+)
 def test_a_file_is_no_folder_to_write_to(script, needed, place, tmp_path, capsys):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(SystemExit):
         script.main([*needed, "--out", str(tmp_path / place)])
     assert f"argument --out: {tmp_path / 'file'} is a file: give a folder" in capsys.readouterr().err
     assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize(("script", "needed"), [(benchmark, []), (publish, ["run"])])
+def test_a_folder_is_no_file_to_write(script, needed, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    for place, reason in (("", f"{tmp_path} is a folder: give a file"), ("file/w.pt", "file is a file: give a folder")):
+        with pytest.raises(SystemExit):
+            script.main([*needed, "--out", str(tmp_path / place)])
+        assert f"{reason}\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("features", ["2", "66"])

@@ -11,7 +11,7 @@ from utils.scans.prepared import load_split
 from utils.synthesis.batches import validation_samples
 from utils.system.device import choose_device
 from utils.system.files import UserError, run, save_text
-from utils.system.flags import new_parser
+from utils.system.flags import new_parser, output_file
 from utils.training.data import unchanged
 from utils.training.engine import calibrate
 
@@ -25,7 +25,7 @@ def build_parser():
     example = "python -m weights.publish output/joint --out weights/spine.pt"
     parser = new_parser(__doc__, example, "python -m weights.publish")
     parser.add_argument("run", type=Path, help="a run of train.py --synthetic, or a checkpoint of it")
-    parser.add_argument("--out", type=Path, required=True, help="file to write")
+    parser.add_argument("--out", type=output_file, required=True, help="file to write")
     return parser
 
 

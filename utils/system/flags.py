@@ -95,3 +95,12 @@ def output_folder(text):
         if os.path.exists(part) and not os.path.isdir(part):  # Path.exists raises for a name that is too long
             raise argparse.ArgumentTypeError(f"{part} is a file: give a folder")
     return path
+
+
+def output_file(text):
+    """Read the path of a file to write, whose folder need not exist (an argparse type)."""
+    path = Path(text)
+    if os.path.isdir(path):
+        raise argparse.ArgumentTypeError(f"{path} is a folder: give a file")
+    output_folder(path.parent)
+    return path
