@@ -9,7 +9,7 @@ from pathlib import Path
 
 from models import MODELS, build_model
 from utils.inference.shipped import SHIPPED
-from utils.system.flags import multiple_of_4, natural_number, new_parser, output_folder, whole_number
+from utils.system.flags import multiple_of_4, natural_number, new_parser, output_folder, seed_number, whole_number
 from utils.training.recipes import RECIPES
 
 
@@ -46,7 +46,7 @@ def build_parser():
         "--batch-size", type=natural_number, help="slices per step, over all processes (default: 8, published 3)"
     )
     training.add_argument("--lr", type=float, help="learning rate (default: 1e-3, published 2.5e-4)")
-    training.add_argument("--seed", type=whole_number, default=0, help="of weights, order and augmentation")
+    training.add_argument("--seed", type=seed_number, default=0, help="of weights, order and augmentation")
     training.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU where there is one)")
     training.add_argument("--no-amp", dest="amp", action="store_false", help="float32, even where bfloat16 is fast")
     start = parser.add_argument_group("start").add_mutually_exclusive_group()

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from utils.discs import LEVELS, name
-from utils.system.flags import natural_number, new_parser, whole_number
+from utils.system.flags import natural_number, new_parser, seed_number
 
 
 def build_parser():
@@ -14,7 +14,7 @@ def build_parser():
     parser.add_argument("--split", choices=("train", "val", "test"), default="train", help="of all data sets")
     parser.add_argument("--images", type=natural_number, default=24, help="real images on a sheet, and synthetic ones")
     parser.add_argument("--anatomies", type=natural_number, default=48, help="synthetic spines to take images of")
-    parser.add_argument("--seed", type=whole_number, default=0, help="of the choice and of the synthetic images")
+    parser.add_argument("--seed", type=seed_number, default=0, help="of the choice and of the synthetic images")
     parser.add_argument("--points", action="store_true", help="also draw the discs")
     parser.add_argument("--out", required=True, metavar="PREFIX", help="sheets are PREFIX_cervical.png and so on")
     return parser

@@ -3,8 +3,9 @@
 import argparse
 
 import pytest
+import torch
 
-from utils.system.flags import as_typed, natural_number, new_parser, share, whole_number
+from utils.system.flags import as_typed, natural_number, new_parser, seed_number, share, whole_number
 
 
 @pytest.mark.parametrize(
@@ -49,6 +50,14 @@ def test_natural_numbers(text):
     assert natural_number("12") == 12
     with pytest.raises(argparse.ArgumentTypeError, match="not a whole number of 1 or more"):
         natural_number(text)
+
+
+def test_seeds():
+    assert (seed_number("0"), seed_number("18446744073709551615")) == (0, 2**64 - 1)
+    torch.Generator().manual_seed(2**64 - 1)
+    for text, reason in (("18446744073709551616", "not below 2"), ("-1", "not a whole number")):
+        with pytest.raises(argparse.ArgumentTypeError, match=reason):
+            seed_number(text)
 
 
 def test_shares():

@@ -70,6 +70,13 @@ def natural_number(text):
     return int(text)
 
 
+def seed_number(text):
+    """Read a seed, of no more bits than torch takes (an argparse type)."""
+    if whole_number(text) >= 2**64:
+        raise argparse.ArgumentTypeError(f"{text} is not below 2**64")
+    return int(text)
+
+
 def multiple_of_4(text):
     """Read a number of features, which a network divides by 4 (an argparse type)."""
     if natural_number(text) % 4:
