@@ -14,7 +14,7 @@ def choose_device(name=None):
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
+        torch.zeros(1, device=device).item()  # as "meta" cannot, which holds no numbers
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"the device {name!r} cannot be used ({reason}): give --device cpu or cuda") from None
