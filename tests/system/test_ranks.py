@@ -5,6 +5,7 @@ import torch
 
 from models import build_model
 from utils.system import ranks
+from utils.system.files import UserError
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -33,3 +34,15 @@ def test_shares_of_a_list_come_together_in_their_order(monkeypatch):
         shares.append(ranks.deal(list(range(8))))
     assert shares == [[0, 3, 6], [1, 4, 7], [2, 5]]
     assert ranks.undeal(shares) == list(range(8))
+
+
+def test_a_world_size_without_the_rest_of_torchrun_is_refused_in_a_sentence(monkeypatch):
+    for name in ("WORLD_SIZE", *ranks.BESIDE):
+        monkeypatch.delenv(name, raising=False)
+    assert ranks.join("cpu") == torch.device("cpu")
+    monkeypatch.setenv("WORLD_SIZE", "1")  # a job manager's, of a single process
+    assert ranks.join("cpu") == torch.device("cpu")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "0")
+    with pytest.raises(UserError, match="^WORLD_SIZE is 2 in the environment, without LOCAL_RANK, MASTER_ADDR, MASTER"):
+        ranks.join("cpu")

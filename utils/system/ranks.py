@@ -10,8 +10,10 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from utils.system.device import choose_device
+from utils.system.files import UserError
 
 PATIENCE = timedelta(days=7)
+BESIDE = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")  # what torchrun sets beside WORLD_SIZE
 # Statistics of the batches are the same in all processes: nothing to send. The flag has another name in newer versions.
 _FLAGS = inspect.signature(DistributedDataParallel).parameters
 UNSYNCED = {"forward_sync_buffers" if "forward_sync_buffers" in _FLAGS else "broadcast_buffers": False}
@@ -24,8 +26,20 @@ def join(name=None):
     ----------
     name : str, optional
         A torch device; by default this process's own GPU where there is one, else the CPU.
+
+    Raises
+    ------
+    UserError
+        If the environment says that there are several processes, but not how they meet. Working alone would be wrong
+        where each of several did so, and job managers set WORLD_SIZE for one process, too.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
+    size = os.environ.get("WORLD_SIZE") or "1"
+    if size != "1" and not dist.is_initialized():
+        if missing := [name for name in BESIDE if name not in os.environ]:
+            raise UserError(
+                f"WORLD_SIZE is {size} in the environment, without {', '.join(missing)}: start several processes with "
+                "torchrun, or a single one after `unset WORLD_SIZE`"
+            )
         if name == "cuda" or (name is None and torch.cuda.is_available()):
             name = f"cuda:{os.environ['LOCAL_RANK']}"
         device = choose_device(name)
