@@ -86,7 +86,8 @@ def reached(log, error):
     """Return whether an epoch in the log of a training has an error this small."""
     if not log.exists():
         return False
-    return any(1 - json.loads(line)["identified"] <= error for line in log.read_text().splitlines())
+    shares = [json.loads(line)["identified"] for line in log.read_text().splitlines()]
+    return any(found is not None and 1 - found <= error for found in shares)  # null where the scans show no disc
 
 
 def row(error, folder, device):

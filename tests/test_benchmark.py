@@ -116,6 +116,8 @@ def test_a_training_has_reached_an_error_once_an_epoch_has_it(tmp_path):
     assert not until.reached(log, 0.1)
     log.write_text(json.dumps({"identified": 0.5}) + "\n")
     assert not until.reached(log, 0.1)
+    log.write_text('{"identified": null}\n{"identified": NaN}\n')  # NaN by earlier versions
+    assert not until.reached(log, 0.1)
     log.write_text("".join(json.dumps({"identified": share}) + "\n" for share in (0.5, 0.95, 0.7)))
     assert until.reached(log, 0.1)
 

@@ -6,9 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from utils.system.files import UserError, replace_file, save_text, sweep
+from utils.system.files import UserError, replace_file, save_json_lines, save_text, sweep
 
 ROOT = Path(__file__).parents[2]
 
@@ -91,3 +92,8 @@ def test_files_of_killed_processes_are_swept_and_those_of_living_ones_are_not(tm
     with replace_file(tmp_path / "b" / "c.txt") as mine:
         sweep(tmp_path)
         assert list((tmp_path / "b").iterdir()) == [mine]
+
+
+def test_lines_of_json_hold_null_where_a_value_is_not_defined(tmp_path):
+    save_json_lines(tmp_path / "log.jsonl", [{"a": float("nan"), "sets": {"b": (0.5, np.float32("inf"))}}, {"a": 1.0}])
+    assert (tmp_path / "log.jsonl").read_text() == '{"a": null, "sets": {"b": [0.5, null]}}\n{"a": 1.0}\n'

@@ -147,6 +147,11 @@ def save_json(path, value):
     save_text(path, json.dumps(_finite(value), indent=1, allow_nan=False) + "\n")
 
 
+def save_json_lines(path, values):
+    """Write a file with one line of JSON per value; NaN becomes null."""
+    save_text(path, "".join(json.dumps(_finite(value), allow_nan=False) + "\n" for value in values))
+
+
 def _finite(value):
     if isinstance(value, dict):
         return {str(key): _finite(item) for key, item in value.items()}

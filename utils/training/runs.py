@@ -1,13 +1,12 @@
 """The folder of a training: ``last.pt`` to resume from, the one before it, ``best.pt`` to use, and the log."""
 
 import contextlib
-import json
 import os
 import sys
 
 from utils.inference.checkpoint import data_of, load_checkpoint, save_checkpoint
 from utils.system import ranks
-from utils.system.files import UserError, cannot_be_written, save_text
+from utils.system.files import UserError, cannot_be_written, save_json_lines
 
 LAST, BEFORE, BEST = "last.pt", "before.pt", "best.pt"
 FREE_ON_RESUME = ("data", "out", "workers", "device", "resume")  # flags; data are compared by their content
@@ -52,7 +51,7 @@ def save_last(out, state, *rest):
     if not (out / "args.json").exists():
         raise UserError(f"{out} was removed or emptied while it was in use: start again with another --out")
     if state["log"]:
-        save_text(out / "log.jsonl", "".join(json.dumps(line) + "\n" for line in state["log"]))
+        save_json_lines(out / "log.jsonl", state["log"])
     if (out / LAST).exists():
         with cannot_be_written(out / BEFORE):
             os.replace(out / LAST, out / BEFORE)
