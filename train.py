@@ -27,8 +27,8 @@ def build_parser():
         "1000): alone, or with the scans of --data in every batch",
     )  # fmt: skip
     place.add_argument(
-        "--synthetic-share", type=float, default=0.5, metavar="SHARE",
-        help="part of each batch that is synthetic, where --data gives scans too",
+        "--synthetic-share", type=float, metavar="SHARE",
+        help="part of each batch that is synthetic, where --data gives scans too (default: 0.5)",
     )  # fmt: skip
     place.add_argument("--out", type=output_folder, required=True, help="folder of this run, such as output/RUN")
     place.add_argument(
@@ -104,6 +104,7 @@ from utils.training.runs import check_resumable, full_state, go_on, holds_run, l
 from utils.training.slices import TrainingSlices
 from utils.training.sources import SYNTHETIC_EPOCH, lost_workers_explained, source_of
 
+SYNTHETIC_SHARE = 0.5  # where --synthetic-share does not say
 LOSSES = {"focal": focal_loss, "mse": mse_loss}
 FOCAL_BIAS = -4.0  # heatmaps start nearly empty, as CornerNet's do
 SHOWN = 4  # validation slices in the animation
@@ -117,10 +118,16 @@ def settle(args):
             settings[key] = value
     if not (args.data or args.synthetic):
         raise UserError("nothing to train on: give --data FOLDER, --synthetic, or both")
-    if not 0 < args.synthetic_share < 1:
-        raise UserError(f"--synthetic-share {args.synthetic_share}: give more than 0 and less than 1")
-    if not (args.data and args.synthetic):
-        settings["synthetic_share"] = None
+    if args.data and args.synthetic:
+        settings["synthetic_share"] = SYNTHETIC_SHARE if args.synthetic_share is None else args.synthetic_share
+        if not 0 < settings["synthetic_share"] < 1:
+            raise UserError(f"--synthetic-share {args.synthetic_share}: give more than 0 and less than 1")
+    elif args.synthetic_share is not None:
+        raise UserError(
+            "--synthetic-share is that of batches of both kinds: give --data and --synthetic, or leave it out"
+        )
+    if args.workers and not args.data:
+        raise UserError("--workers read the scans of --data, and synthetic images need none: leave --workers out")
     if args.synthetic and settings["batch_size"] > SYNTHETIC_EPOCH:
         raise UserError(f"--batch-size {settings['batch_size']}: give {SYNTHETIC_EPOCH} or less, which is an epoch")
     if args.synthetic and args.seed == VALIDATION_SEED:
@@ -153,7 +160,7 @@ def train(args, settings, device):
     recipe = RECIPES[args.recipe]
 
     earlier = load_last(args.out) if args.resume else load_checkpoint(args.init) if args.init else None
-    source = source_of(args, settings["batch_size"], device, earlier)
+    source = source_of(args, settings, device, earlier)
     levels, val_samples = source.levels, ConcatDataset(source.val_sets.values())
     val_loader = DataLoader(TrainingSlices(val_samples, levels, source.sigma), settings["batch_size"])
 

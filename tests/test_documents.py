@@ -154,7 +154,8 @@ def test_documented_defaults_are_those_of_the_parsers():
         assert [float(value) for value in stated] == [own[key], theirs[key]]
     subjects = next(action.const for action in train.build_parser()._actions if action.dest == "synthetic")
     assert f"from {subjects} synthetic subjects" in method
-    assert f"`--synthetic-share` (default: {default['synthetic_share']})" in method
+    assert f"`--synthetic-share` (default: {train.SYNTHETIC_SHARE})" in method
+    assert default["synthetic_share"] is None and f"(default: {train.SYNTHETIC_SHARE})" in helps["synthetic_share"]
     assert f"within {NEAR_MM:g} mm" in readme and f"within {NEAR_MM:g} mm" in method
 
 

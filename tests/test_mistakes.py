@@ -25,6 +25,18 @@ from weights import publish
             ["--synthetic", "1", "--seed", "1000000"],
             "--seed 1000000: the synthetic subjects of the validation are of this seed: give another",
         ),
+        (
+            ["--synthetic", "1", "--synthetic-share", "0.5"],
+            "--synthetic-share is that of batches of both kinds: give --data and --synthetic, or leave it out",
+        ),
+        (
+            ["--synthetic-share", "0.5"],
+            "--synthetic-share is that of batches of both kinds: give --data and --synthetic, or leave it out",
+        ),
+        (
+            ["--synthetic", "1", "--workers", "2"],
+            "--workers read the scans of --data, and synthetic images need none: leave --workers out",
+        ),
     ],
 )
 def test_flags_that_no_training_can_have_are_refused_before_anything_is_read(flags, reason, tmp_path):

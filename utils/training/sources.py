@@ -208,10 +208,11 @@ class Joint:
         return self.scans.names(epoch, step) + self.made.names(epoch, step)
 
 
-def source_of(args, batch_size, device, earlier):
-    """Return the source of images that the flags ask for."""
+def source_of(args, settings, device, earlier):
+    """Return the source of images that the flags ask for; ``settings`` are these, with the recipe's own values."""
+    batch_size = settings["batch_size"]
     if args.data and args.synthetic:
-        return Joint(args, batch_size, device, args.synthetic_share)
+        return Joint(args, batch_size, device, settings["synthetic_share"])
     if args.synthetic:
         return Synthetic(args, batch_size, device)
     return Prepared(args, batch_size, device, earlier)
