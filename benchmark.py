@@ -5,9 +5,9 @@ The plain implementation is mostly that of the published recipe, kept in speed/p
 takes twice as long.
 """
 
-import os
 from pathlib import Path
 
+from utils.system.cores import cores
 from utils.system.flags import multiple_of_4, natural_number, new_parser, output_file, share
 from utils.training.recipes import RECIPES
 
@@ -28,7 +28,7 @@ def build_parser():
         help="also train by either recipe until no more than this share of the discs is wrong: many minutes",
     )  # fmt: skip
     machine = parser.add_argument_group("machine")
-    machine.add_argument("--threads", type=natural_number, default=os.cpu_count(), help="of the CPU")
+    machine.add_argument("--threads", type=natural_number, default=cores(), help="of the CPU")
     machine.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU where there is one)")
     output = parser.add_argument_group("output")
     output.add_argument("--out", type=output_file, default=Path("output/benchmark.json"), help="the table as JSON")
@@ -65,7 +65,7 @@ def facts(device, args):
     """Return the machine and the settings of the measurement."""
     gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
     return {
-        "device": gpu or processor(), "cpu": processor(), "cores": os.cpu_count(), "threads": args.threads,
+        "device": gpu or processor(), "cpu": processor(), "cores": cores(), "threads": args.threads,
         "bfloat16": has_fast_bfloat16(device), "torch": torch.__version__, "features": args.features,
         "batch_size": args.batch_size, "repeats": args.repeats,
     }  # fmt: skip

@@ -1,7 +1,6 @@
 """Where a training takes its images from: prepared scans, synthetic images generated on the fly, or both together."""
 
 import contextlib
-import os
 
 import torch
 from torch.utils.data import ConcatDataset, DataLoader
@@ -10,6 +9,7 @@ from utils.discs import SACRAL
 from utils.synthesis.batches import CHANNELS, RESOLUTION_MM, SIGMA_MM, SyntheticBatches, validation_samples
 from utils.synthesis.images import generate_bank
 from utils.system import ranks
+from utils.system.cores import cores
 from utils.system.files import UserError
 from utils.system.signals import blocked
 from utils.training.data import SYNTHETIC, Data, check_unseen
@@ -148,7 +148,7 @@ class Synthetic:
         count, own = ranks.count(), slice(ranks.rank(), None, ranks.count())
         if args.synthetic < count:
             raise UserError(f"--synthetic {args.synthetic}: give one subject or more for each of {count} processes")
-        bank = generate_bank(args.synthetic, args.seed, device, max(1, os.cpu_count() // count), own)
+        bank = generate_bank(args.synthetic, args.seed, device, max(1, cores() // count), own)
         self.batch_size, self.steps = batch_size, steps or SYNTHETIC_EPOCH // batch_size
         self.made = SyntheticBatches(bank, batch_size // count, args.seed + ranks.rank())
         self.val_sets = {SYNTHETIC: validation_samples()}
