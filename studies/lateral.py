@@ -51,19 +51,11 @@ def curved_subjects():
 
 
 def errors_of(labeller, volume):
-    """Label a volume; returns the errors in space of the levels that were found, in mm, and the number of true discs.
-
-    A curved spine may leave the volume: what is not in it cannot be found.
-    """
+    """Label a volume; returns errors in space, in mm, of the levels that were found, and the number of true discs."""
     _, world = label_synthetic(labeller, volume)
-    inside = [0 < voxel[0] < volume.data.shape[0] - 1 for voxel in volume.voxels]
-    true = {level: voxel for level, voxel, ok in zip(volume.levels, volume.voxels, inside, strict=True) if ok}
-    errors = [
-        np.linalg.norm(world[level] - apply_affine(volume.affine, voxel))
-        for level, voxel in true.items()
-        if level in world
-    ]
-    return errors, len(true)
+    true = zip(volume.levels, apply_affine(volume.affine, volume.voxels), strict=True)
+    errors = [np.linalg.norm(world[level] - place) for level, place in true if level in world]
+    return errors, len(volume.levels)
 
 
 def main(argv=None):

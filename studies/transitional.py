@@ -86,7 +86,8 @@ def main(argv=None):
             anatomy = generate_anatomy(rng, lumbar, rng.uniform(*remnant))
             for view, contrast in zip(VIEWS, rng.permutation(["T1w", "T2w"]), strict=True):
                 volume = generate_volume(rng, anatomy, contrast, view_of(view, anatomy), [3.0, 1.0, 1.0])
-                labelled[view].append(label_and_judge(labeller, volume))
+                if LAST in volume.levels:  # a curved spine may leave the volume
+                    labelled[view].append(label_and_judge(labeller, volume))
         rows += [row_of(kind, view, scans) for view, scans in labelled.items()]
     print(markdown(HEAD, rows))
 

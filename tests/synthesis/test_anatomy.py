@@ -194,6 +194,18 @@ def test_labels_lie_where_the_anatomy_has_its_discs():
     assert (steps[:, 0] == 0).all()
 
 
+def test_discs_that_a_curved_spine_has_outside_of_the_volume_are_not_labelled():
+    anatomy = generate_anatomy(np.random.default_rng(2))
+    below = (anatomy.points[23, 0] + anatomy.points[24, 0]) / 2
+    # A volume reaches 22 to 30 mm to either side.
+    anatomy.shift[:] = np.where(np.arange(len(anatomy.shift)) * PIXEL_MM < below, 7.0, 40.0)
+    field = (anatomy.points[20, 0] - 20, anatomy.points[25, 0] + 40)
+    volume = generate_volume(np.random.default_rng(0), anatomy, "T2w", field, (1.0, 0.8, 0.8), off_centre=0.0)
+    assert volume.levels.tolist() == [20, 21, 22, 23]
+    middle = (volume.data.shape[0] - 1) / 2
+    assert np.abs(volume.voxels[:, 0] - middle - 7).max() <= 1  # the voxels are centred to one of them
+
+
 @pytest.mark.parametrize("voxel", [(1.0, 0.8, 0.8), (3.0, 1.0, 1.0)])
 def test_labels_lie_where_the_image_shows_the_discs(voxel):
     """Nothing but a bright dot of 2 mm on each point, all through the body: the image shows it at the label."""

@@ -131,11 +131,12 @@ def generate_volume(rng, anatomy, contrast, field, voxel_mm, turn_deg=(0.0, 0.0,
         ],
         -1,
     )
-    voxels = np.clip(np.round(voxels), 0, np.array(data.shape) - 1).astype(int)
+    voxels = np.round(voxels).astype(int)
+    inside = ((voxels >= 0) & (voxels < data.shape)).all(-1)  # a curved spine may leave the volume
     affine = np.eye(4)
     affine[:3, :3] = _rotation(np.deg2rad(turn_deg)) * voxel
     affine[:3, 3] = -affine[:3, :3] @ (np.array(data.shape) - 1) / 2 + rng.normal(0, 20, 3)
-    return Volume(data, affine, levels, voxels)
+    return Volume(data, affine, levels[inside], voxels[inside])
 
 
 def _resample(maps, rows, columns, voxel, signal, rng):
