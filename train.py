@@ -23,7 +23,7 @@ def build_parser():
     )  # fmt: skip
     place.add_argument(
         "--synthetic", type=natural_number, nargs="?", const=1000, metavar="SUBJECTS",
-        help="synthetic images, generated on the fly from so many synthetic subjects (4.5 MB of memory each; bare: "
+        help="synthetic images, generated on the fly from so many synthetic subjects (4.8 MB of memory each; bare: "
         "1000): alone, or with the scans of --data in every batch",
     )  # fmt: skip
     place.add_argument(
