@@ -270,7 +270,10 @@ def epoch_line(entry, epochs, pace):
 
 
 def give_up(out, source, epoch, state, *rest):
-    """Save the state that led to a non-finite loss, and name the samples of its batch in a `UserError`."""
+    """Save the state that led to a non-finite loss, and name the samples of its batch in a `UserError`.
+
+    No step was taken, but the running statistics of the network, not of the average, have the batch in them.
+    """
     names = ", ".join(source.names(epoch, len(state["losses"])))
     if ranks.rank() == 0:
         save_checkpoint(out / "not_finite.pt", full_state(state, *rest))

@@ -240,6 +240,9 @@ def test_a_non_finite_loss_names_its_scans_and_keeps_the_state(data, tmp_path, m
         run(data, tmp_path / "run")
     kept = load_checkpoint(tmp_path / "run" / "not_finite.pt")
     assert len(kept["losses"]) == 1 and all(torch.isfinite(value).all() for value in kept["state_dict"].values())
+    # The statistics that are trained include the second batch, those of the average the first one alone.
+    first, both = (kept[key]["bn1.num_batches_tracked"] for key in ("state_dict", "newest"))
+    assert both == 2 * first
 
 
 def test_a_folder_removed_under_a_training_is_reported(data, tmp_path, monkeypatch):
