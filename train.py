@@ -227,29 +227,13 @@ def train(args, settings, device):
                     save_last(args.out, *whole)
                     print(f"stopped in epoch {epoch}; --resume continues from there", file=sys.stderr)
                 return 128 + (stop.signal or signal.SIGTERM)
-            began = time.perf_counter()
-            val_loss = validation_loss(used, val_loader, loss_of, device, args.amp)
-            scores, maps = validate(labeller, source.val_sets, SHOWN)
-            identified, distance = mean_score(scores)
-            bar.validation = f", validation {number(100 * identified, 0)} % identified, error {number(distance, 1)} mm"
-            state["log"].append({
-                "epoch": epoch, "loss": float(np.mean(state["losses"])), "val_loss": val_loss,
-                "identified": identified, "dtt_mean": distance, "sets": scores, "lr": scheduler.get_last_lr()[0],
-                "images_per_s": source.steps * source.batch_size / state["seconds"], "seconds": state["seconds"],
-                "validation_seconds": time.perf_counter() - began,
-            })  # fmt: skip
-            state["frames"].append({"epoch": epoch, "distance": distance, "maps": maps})
-            state.update(epoch=epoch, losses=[], seconds=0.0)
-            better_one = better((identified, distance), state["best"])
-            if better_one:
-                state["best"] = [identified, distance]
-            if first:
-                if better_one:
-                    save_best(args.out, state, used)
-                save_last(args.out, *whole)
-                if bar.disable:  # no terminal: one line per epoch instead
-                    pace = (time.monotonic() - began_at) / (epoch - done_before)
-                    print(epoch_line(state["log"][-1], args.epochs, pace), file=sys.stderr, flush=True)
+            end_epoch(args, source, val_loader, loss_of, labeller, *whole)
+            entry = state["log"][-1]
+            share, distance = entry["identified"], entry["dtt_mean"]
+            bar.validation = f", validation {number(100 * share, 0)} % identified, error {number(distance, 1)} mm"
+            if first and bar.disable:  # no terminal: one line per epoch instead
+                pace = (time.monotonic() - began_at) / (epoch - done_before)
+                print(epoch_line(entry, args.epochs, pace), file=sys.stderr, flush=True)
     if first:
         finish(args.out, state, val_samples, device)
         draw(args.out, state, list(itertools.islice(val_samples, SHOWN)))
@@ -257,6 +241,30 @@ def train(args, settings, device):
         print(f"best on validation: {number(100 * share, 1)} % identified, {number(distance)} mm; see {args.out}")
     ranks.leave()
     return 0
+
+
+def end_epoch(args, source, val_loader, loss_of, labeller, state, *rest):
+    """Validate an epoch whose steps are done, log it, and save it, as ``best.pt`` too if none before was as good."""
+    began, network, scheduler = time.perf_counter(), labeller.network, rest[-1]
+    val_loss = validation_loss(network, val_loader, loss_of, labeller.device, args.amp)
+    scores, maps = validate(labeller, source.val_sets, SHOWN)
+    identified, distance = mean_score(scores)
+    epoch = state["epoch"] + 1
+    state["log"].append({
+        "epoch": epoch, "loss": float(np.mean(state["losses"])), "val_loss": val_loss,
+        "identified": identified, "dtt_mean": distance, "sets": scores, "lr": scheduler.get_last_lr()[0],
+        "images_per_s": source.steps * source.batch_size / state["seconds"], "seconds": state["seconds"],
+        "validation_seconds": time.perf_counter() - began,
+    })  # fmt: skip
+    state["frames"].append({"epoch": epoch, "distance": distance, "maps": maps})
+    state.update(epoch=epoch, losses=[], seconds=0.0)
+    better_one = better((identified, distance), state["best"])
+    if better_one:
+        state["best"] = [identified, distance]
+    if ranks.rank() == 0:
+        if better_one:
+            save_best(args.out, state, network)
+        save_last(args.out, state, *rest)
 
 
 def epoch_line(entry, epochs, pace):
