@@ -3,7 +3,7 @@ PYTHON ?= python3
 ENV := .venv
 RUN := $(ENV)/bin/python
 DEMO := output/demo
-EPOCHS ?= 69
+EPOCHS ?= 50
 JOINT_EPOCHS ?= 16
 
 .PHONY: install demo test test-browser fuzz soak weights clean
@@ -40,14 +40,14 @@ test: install
 	$(ENV)/bin/ruff check .
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile
 
-# The shipped weights. Without DATA: from scratch, on synthetic images alone (about two and a half hours on two cores;
-# EPOCHS=28 takes an hour). With DATA, folders of prepared scans: joint training from there, with synthetic images and
-# scans (about an hour). Run it again after an interruption: it resumes.
+# The shipped weights. Without DATA: from scratch, on synthetic images alone (about four hours on two cores, and 13 GB of
+# memory). With DATA, folders of prepared scans: joint training from there, with synthetic images and scans (about an
+# hour). Run it again after an interruption: it resumes.
 weights: install
 ifdef DATA
 	$(RUN) train.py --data $(DATA) --synthetic --lr 3e-4 --out output/joint \
 		--epochs $(JOINT_EPOCHS) $(if $(wildcard output/joint/*.pt),--resume,--init weights/synthetic.pt)
-	$(RUN) -m weights.publish output/joint --out weights/spine.pt
+	$(RUN) -m weights.publish output/joint/last.pt --out weights/spine.pt
 else
 	$(RUN) train.py --synthetic 2500 --features 96 --out output/weights --epochs $(EPOCHS) \
 		$(if $(wildcard output/weights/*.pt),--resume)

@@ -1,4 +1,4 @@
-"""Turn a finished run into shipped weights: 16 bits, only what a prediction needs, calibrated, with a checksum."""
+"""Turn a finished run into shipped weights: only what a prediction needs, calibrated, with a checksum."""
 
 import hashlib
 from pathlib import Path
@@ -22,7 +22,7 @@ VIEWS = 480  # augmented views to calibrate on, since few validation scans are l
 
 def build_parser():
     """Return the parser of the command line."""
-    example = "python -m weights.publish output/joint --out weights/spine.pt"
+    example = "python -m weights.publish output/joint/last.pt --out weights/spine.pt"
     parser = new_parser(__doc__, example, "python -m weights.publish")
     parser.add_argument("run", type=Path, help="a run of train.py --synthetic, or a checkpoint of it")
     parser.add_argument("--out", type=output_file, required=True, help="file to write")
@@ -48,10 +48,6 @@ def main(argv=None):
     checkpoint = load_checkpoint(args.run)
     check(checkpoint, args.run)
     samples = ConcatDataset([validation_samples(), *(load_split(folder, "val") for folder in data_of(checkpoint))])
-    # Of the rounded weights, which are the ones that will be used.
-    checkpoint["state_dict"] = {
-        key: value.half() if value.is_floating_point() else value for key, value in checkpoint["state_dict"].items()
-    }
     checkpoint.update(calibrate(Labeller(checkpoint, args.run, choose_device()), samples, VIEWS))
     checkpoint["args"] = {key: value for key, value in checkpoint["args"].items() if key not in PLACES}
     checkpoint["data"] = None
