@@ -31,6 +31,16 @@ def test_no_spread_between_subjects_gives_no_interval():
     assert intervals(rows)["identified"] == [0.75, 0.75]
 
 
+def test_no_error_in_any_subject_leaves_the_chance_of_one():
+    rows = [row for subject in "abcd" for row in discs(subject, 3)]
+    found = intervals(rows)
+    # 0.05 ** (1 / 4) = 0.4729: with that chance per subject to be free of errors, 4 of 4 are so in 5 % of samples.
+    np.testing.assert_allclose(found["identified"], [0.4729, 1.0], atol=1e-4)
+    np.testing.assert_allclose(found["fn_rate"], [0.0, 0.5271], atol=1e-4)
+    np.testing.assert_allclose(intervals(rows[:6] + discs("c", 0, 3))["identified"], [0.0, 1.0])  # one of three differs
+    np.testing.assert_allclose(intervals(discs("a", 0, 1) + discs("b", 0, 2))["identified"], [0.0, 1 - 0.05**0.5])
+
+
 def test_the_interval_agrees_with_the_binomial_for_one_disc_a_subject():
     rows = [row for i in range(100) for row in discs(f"p{i}", i < 80, i >= 80)]
     low, high = intervals(rows)["identified"]

@@ -165,7 +165,8 @@ def test_a_network_turned_into_a_view_gives_the_same_labels(view, file, first, t
         square[:, -1, -1] = 1.0  # which the scaling from minimum to maximum leaves as it is
         expected, found = ours.label(square, offsets), theirs.label(square, offsets)
         assert found.levels.tolist() == expected.levels.tolist()
-        # Steps of two pixels begin at the other edge of a flipped image: one pixel away.
-        np.testing.assert_allclose(found.points, expected.points, atol=2.0)
+        # Steps of two pixels begin at the other edge of a flipped image, one pixel away: the network sees other pixels,
+        # and may place a disc elsewhere within a cell of its heatmaps, of four pixels.
+        np.testing.assert_allclose(found.points, expected.points, atol=4.0)
         total += len(found.levels)
     assert total >= 10

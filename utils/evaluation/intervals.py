@@ -1,7 +1,8 @@
 """95 % intervals of scores by the bootstrap over subjects (Efron and Tibshirani 1993), of a run or of two compared.
 
 Discs of one subject, and a subject's two scans, are not independent: whole subjects are resampled, and subjects who are
-the same participant (``group`` in samples.tsv) count as one subject.
+the same participant (``group`` in samples.tsv) count as one subject. Where no subject has an error, resampling shows no
+spread; the limit is then that of Hanley and Lippman-Hand (1983), "If nothing goes wrong, is everything all right?".
 """
 
 import numpy as np
@@ -63,6 +64,19 @@ def _limits(values, sums):
     return [float(limit) for limit in np.percentile(values, [2.5, 97.5])]
 
 
+def _all_alike(sums):
+    """Return the interval of a share that is 0 or 1 in all of n subjects; None for any other.
+
+    With a chance of more than 1 - 0.05 ** (1 / n) per subject, fewer than 5 in 100 such samples would hold none that
+    differs; at worst, all discs of a subject differ.
+    """
+    hits, whole = sums[sums[:, 1] > 0].T
+    bound = 0.05 ** (1 / max(len(whole), 1))
+    if len(whole) < 2 or not ((hits == whole).all() or (hits == 0).all()):
+        return None
+    return [bound, 1.0] if hits.any() else [0.0, 1 - bound]
+
+
 def intervals(discs, seed=0):
     """Return the 95 % interval [low, high] of each score; NaN where it is not defined, as with one subject.
 
@@ -81,7 +95,8 @@ def intervals(discs, seed=0):
     sums = subject_sums(discs, subjects)
     if not subjects:
         return {key: [np.nan, np.nan] for key in sums}
-    return {key: _limits(_ratio(total), sums[key]) for key, total in _resampled(sums, len(subjects), seed).items()}
+    limits = {key: _limits(_ratio(total), sums[key]) for key, total in _resampled(sums, len(subjects), seed).items()}
+    return {**limits, **{key: alike for key in SHARES if (alike := _all_alike(sums[key]))}}
 
 
 def differences(first, second, seed=0):
