@@ -144,7 +144,8 @@ def released_network(own):
     [("released", "model_t2_att_2", None), ("successor", "model_t2_att_stacks_2_ndiscs_24", 2)],
 )
 def test_a_network_turned_into_a_view_gives_the_same_labels(view, file, first, tmp_path):
-    own, path, cpu = load_checkpoint(SHIPPED), tmp_path / file, torch.device("cpu")
+    # By the weights that were trained on scans too, two of these discs move by 2.3 pixels in the flipped image.
+    own, path, cpu = load_checkpoint(SHIPPED.with_name("synthetic.pt")), tmp_path / file, torch.device("cpu")
     weights = released_network(own)
     rotated = {f"module.{key}": TURNS[view](value) if value.ndim == 4 else value for key, value in weights.items()}
     torch.save({"model_weights": rotated}, path)
@@ -165,8 +166,7 @@ def test_a_network_turned_into_a_view_gives_the_same_labels(view, file, first, t
         square[:, -1, -1] = 1.0  # which the scaling from minimum to maximum leaves as it is
         expected, found = ours.label(square, offsets), theirs.label(square, offsets)
         assert found.levels.tolist() == expected.levels.tolist()
-        # Steps of two pixels begin at the other edge of a flipped image, one pixel away: the network sees other pixels,
-        # and may place a disc elsewhere within a cell of its heatmaps, of four pixels.
-        np.testing.assert_allclose(found.points, expected.points, atol=4.0)
+        # Steps of two pixels begin at the other edge of a flipped image: one pixel away.
+        np.testing.assert_allclose(found.points, expected.points, atol=2.0)
         total += len(found.levels)
     assert total >= 10

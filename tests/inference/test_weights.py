@@ -25,6 +25,7 @@ def test_a_file_is_whole_small_and_holds_only_what_a_prediction_needs(name):
     assert written == path.name and hashlib.sha256(path.read_bytes()).hexdigest() == digest
     checkpoint = torch.load(path, weights_only=True)
     assert tuple(checkpoint["levels"]) == (*LEVELS, SACRAL)
+    assert {v.dtype for v in checkpoint["state_dict"].values() if v.is_floating_point()} == {torch.float32}
     assert checkpoint["calibration"] and not {"optimizer", "newest", "log"} & set(checkpoint)
     assert not {"data", "out", "init"} & set(checkpoint["args"])
 
