@@ -31,7 +31,7 @@ def draw_example(samples, predictions, path):
     """Draw each slice beside the same slice with the discs that were found in it."""
     figure, axes = dark_panels(1, 2 * len(samples), 3.6)
     for place, (sample, found) in enumerate(zip(samples, predictions, strict=True)):
-        image = sample.slabs[found.slab].astype(np.float32)
+        image = sample.slabs[found.slab]
         show_slice(axes[0, 2 * place], image, sample.spacing)
         show_slice(axes[0, 2 * place + 1], image, sample.spacing)
         overlay(axes[0, 2 * place + 1], found.points, found.levels, image.shape)
@@ -122,11 +122,11 @@ def draw_method(labeller, sample, found, path):
     axis = figure.add_axes([0, 0, 1, 1])
     axis.set(xlim=(0, WIDTH), ylim=(0, HEIGHT))
     axis.set_axis_off()
-    slab = sample.slabs[found.slab].astype(np.float32)
+    slab = sample.slabs[found.slab]
     shape = slab.shape
     wide = min(1.45, 2.3 * shape[1] / shape[0])
 
-    around = [sample.slabs[i].astype(np.float32) for i in np.linspace(0, len(sample.slabs) - 1, 3).astype(int)]
+    around = [sample.slabs[i] for i in np.linspace(0, len(sample.slabs) - 1, 3).astype(int)]
     edge = pile(figure, 0.12, [*around[:2], slab], wide, ["gray"] * 3)
     x = edge + 0.6
     box(axis, x, MIDDLE, 0.55, 1.3, "stem\n1/4", PALE)

@@ -29,7 +29,7 @@ def make_data(folder, count):
         rows += [(file, subject, subject, sample.contrast, split) for split in splits]
     save_table(folder / "samples.tsv", rows, "\t")
     save_json(folder / "summary.json", {"levels": LEVELS, "resolution": RESOLUTION_MM, "sigma": SIGMA_MM})
-    return (sample.image.nbytes + sample.slabs.nbytes / 2) / 2**20  # slabs are stored in 16 bits
+    return (sample.image.nbytes + sample.slabs.nbytes) / 2**20
 
 
 def rows(folder):

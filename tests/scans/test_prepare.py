@@ -12,8 +12,11 @@ import prepare_spinegeneric
 from utils.evaluation.cases import Case, compare
 from utils.inference.labeller import Prediction
 from utils.scans.bids import find_scans
+from utils.scans.limits import MAX_VOXELS
+from utils.scans.nifti import read_scan
 from utils.scans.prepared import load_split
-from utils.scans.sample import UNKNOWN
+from utils.scans.sagittal import slabs_of
+from utils.scans.sample import UNKNOWN, load_sample
 from utils.scans.splits import draw_split
 from utils.system.files import UserError
 
@@ -199,6 +202,14 @@ def test_prepared_points_lie_on_their_discs_and_stale_samples_go(tmp_path):
     add.write_bytes(b"")
     prepare(tree, tmp_path / "out")
     assert not add.exists()
+
+
+def test_evaluation_and_prediction_see_the_same_slabs(tmp_path):
+    """To half a 65535th of the range: prepared slabs are whole numbers of 16 bits."""
+    path = add_scan(tmp_path / "tree", "sub-1_T2w", image=np.random.default_rng(0).random((9, 40, 80)))
+    (row,), _ = prepare(tmp_path / "tree", tmp_path / "out")
+    seen, *_ = slabs_of(read_scan(path, MAX_VOXELS))
+    np.testing.assert_allclose(load_sample(tmp_path / "out" / row["file"]).slabs, seen, atol=0.5 / 65535 + 1e-7)
 
 
 def test_the_scans_of_another_tree_are_not_replaced(tmp_path, monkeypatch):

@@ -73,7 +73,7 @@ def test_samples_are_those_of_the_files(data):
         for part in Sample.__dataclass_fields__.keys() - {"plane"}:
             np.testing.assert_array_equal(getattr(sample, part), getattr(whole, part))
             assert part in prepared.PIXELS or np.array_equal(getattr(light, part), getattr(whole, part))
-        assert (sample.image.dtype, sample.slabs.dtype) == (np.float32, np.float16)
+        assert (sample.image.dtype, sample.slabs.dtype) == (np.float32, np.float32)
         assert light.image is None and light.slabs is None and light.spacing == 1.0
     assert [s.name for s in samples[2:4]] == ["sub-val02_T2w", "sub-val03_T2w"]
     with pytest.raises(IndexError):

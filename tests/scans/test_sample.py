@@ -6,7 +6,17 @@ import torch
 from builders import lumbar
 
 from utils.discs import SACRAL, name, parse_levels, region
-from utils.scans.sample import OUTSIDE, PRESENT, UNKNOWN, level_states, likely_points, load_sample, save_sample
+from utils.scans.sample import (
+    OUTSIDE,
+    PRESENT,
+    UNKNOWN,
+    from_integers,
+    level_states,
+    likely_points,
+    load_sample,
+    save_sample,
+    to_integers,
+)  # fmt: skip
 from utils.system.files import UserError
 from utils.training.augment import crop_map
 from utils.training.loss import focal_loss, mse_loss
@@ -116,6 +126,18 @@ def test_samples_come_back_and_pickles_are_refused(tmp_path):
     for bad in ("b.npz", "c.npz"):
         with pytest.raises(UserError, match="no prepared sample"):
             load_sample(tmp_path / bad)
+
+
+def test_slabs_are_stored_as_whole_numbers_of_16_bits():
+    slabs = np.array([[[0, 0.5, 1, 0.999]]], np.float32)  # 0.999 x 65535 = 65469.465
+    stored = to_integers(slabs)
+    assert stored.dtype == np.uint16 and stored.tolist() == [[[0, 32768, 65535, 65469]]]
+    np.testing.assert_allclose(from_integers(stored), slabs, atol=0.5 / 65535)
+    assert from_integers(stored).max() == 1
+
+
+def test_slabs_of_older_data_are_read_as_they_are():
+    np.testing.assert_array_equal(from_integers(np.array([[[0.25, 1]]], np.float16)), [[[0.25, 1]]])
 
 
 def test_losses_by_hand():

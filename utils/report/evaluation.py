@@ -81,7 +81,7 @@ class Page:
             "place": case.name, "name": case.name, "subject": case.subject, "contrast": case.contrast,
             "source": case.source, "weights": self.weights,
         }  # fmt: skip
-        image = sample.slabs[prediction.slab].astype(np.float32)
+        image = sample.slabs[prediction.slab].copy()  # a view would keep the others in memory
         remarks = ["shifted chain"] if shifted_scans([case], self.levels) else []
         self.report.add(texts, image, prediction, sample.spacing, case, rows, remarks)
         self.report.scans.clear()  # the entry is in its file
@@ -126,7 +126,7 @@ class Page:
             truth_and_prediction(
                 axis,
                 case,
-                sample.slabs[self.slabs[scan]].astype(np.float32),
+                sample.slabs[self.slabs[scan]],
                 sample.spacing,
                 rows,
                 f"{case.name}: {right} of {true}",

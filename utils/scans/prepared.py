@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from utils.discs import FIRST, LAST
-from utils.scans.sample import load_sample
+from utils.scans.sample import from_integers, load_sample
 from utils.system.files import UserError
 
 NEEDED = ("file", "name", "split")  # columns of samples.tsv that are read
@@ -131,7 +131,7 @@ class _Stored:
             pixels = {}
             for part, offset in zip(PIXELS, self.offsets, strict=True):
                 file.seek(offset)
-                pixels[part] = np.lib.format.read_array(file, allow_pickle=False)
+                pixels[part] = from_integers(np.lib.format.read_array(file, allow_pickle=False))
             return replace(self.sample, **pixels)
 
 

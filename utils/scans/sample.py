@@ -12,6 +12,7 @@ from utils.system.files import UserError, save_npz
 
 PRESENT, OUTSIDE, UNKNOWN = 1, 0, -1
 IN_SLAB_MM, BESIDE_MM = 5.0, 14.0  # a disc's tip is a few mm wide, and its label as much off
+WHITE = 2**16 - 1  # what 1 is stored as
 MARGIN_MM = 10.0  # a likely place is trusted to lie outside once it is that far out
 
 
@@ -32,7 +33,7 @@ class Sample:
         How far each disc lies beside the plane in mm, to the patient's right.
     plane : Plane
         Of ``image``, which runs through the labels.
-    slabs : (S, H, W) float16 array in 0..1
+    slabs : (S, H, W) float32 array in 0..1
         The same view in slabs side by side through the whole volume, placed without any label.
     offsets : (S,) float array
         Distance in mm of each slab from the plane, to the patient's right.
@@ -72,7 +73,7 @@ class Sample:
         A disc beside the slab by more than 14 mm is outside of it; one beside it by more than 5 mm may or may
         not be seen, so that it is unknown.
         """
-        return self._seen(self.slabs[index].astype(np.float32), np.abs(self.across - self.offsets[index]))
+        return self._seen(self.slabs[index], np.abs(self.across - self.offsets[index]))
 
     def _seen(self, image, away):
         """Return the sample with an image, and with those of its discs that lie near it."""
@@ -166,10 +167,20 @@ def save_sample(path, sample, heatmaps):
         image=sample.image, points=sample.points.astype(np.float32), levels=sample.levels.astype(np.int64),
         states=sample.states, heatmaps=heatmaps.astype(np.float16), plane=sample.plane.as_array(),
         spacing=np.float64(sample.spacing),
-        across=sample.across.astype(np.float32), slabs=sample.slabs.astype(np.float16), offsets=sample.offsets,
+        across=sample.across.astype(np.float32), slabs=to_integers(sample.slabs), offsets=sample.offsets,
         name=np.array(sample.name), subject=np.array(sample.subject),
         contrast=np.array(sample.contrast), source=np.array(sample.source),
     )  # fmt: skip
+
+
+def to_integers(slabs):
+    """Return slabs in 0..1 as whole numbers of 16 bits, which are 32 times as fine as half precision near 1."""
+    return np.round(np.asarray(slabs, np.float32) * WHITE).astype(np.uint16)
+
+
+def from_integers(stored):
+    """Return the float32 slabs that `to_integers` stored, or that were stored as half-precision numbers in 0..1."""
+    return stored.astype(np.float32) / np.float32(WHITE if stored.dtype == np.uint16 else 1)
 
 
 def load_sample(path):
@@ -189,7 +200,7 @@ def load_sample(path):
             plane = Plane.from_array(stored["plane"], image.shape)
             return Sample(**words, image=image, points=stored["points"].astype(float), levels=stored["levels"],
                           states=stored["states"], across=stored["across"].astype(float), plane=plane,
-                          slabs=stored["slabs"], offsets=stored["offsets"])  # fmt: skip
+                          slabs=from_integers(stored["slabs"]), offsets=stored["offsets"])  # fmt: skip
     # RuntimeError: a member that says that it is encrypted, or packed in a way that is not known.
     except (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, MemoryError, OverflowError,
             zipfile.BadZipFile, zlib.error):  # fmt: skip

@@ -126,7 +126,7 @@ def transform_slabs(rng, sample):
     shape_map, window, inside = _view(rng, sample)
     _, points, levels, states = place(shape_map, sample, window)
     seed = rng.integers(2**32)  # one scanner for all slabs
-    slabs = [shape_map.image(slab.astype(np.float32)) for slab in sample.slabs]
+    slabs = [shape_map.image(slab) for slab in sample.slabs]
     slabs = [change_intensity(np.random.default_rng(seed), slab) * inside for slab in slabs]
     across = sample.across[np.isin(sample.levels, levels)]
     return replace(sample, points=points, levels=levels, states=states, across=across, slabs=np.stack(slabs))
