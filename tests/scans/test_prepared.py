@@ -1,5 +1,6 @@
 """Prepared data on disk: samples are read when they are needed, a few at a time, and must stay as they are."""
 
+import hashlib
 import os
 import weakref
 from dataclasses import replace
@@ -14,9 +15,9 @@ import train
 from utils.discs import LEVELS
 from utils.inference.labeller import Labeller
 from utils.scans import prepared
-from utils.scans.prepared import load_split
+from utils.scans.prepared import digest_of, load_split
 from utils.scans.sample import Sample, load_sample, save_sample
-from utils.system.files import UserError, save_json, save_table
+from utils.system.files import UserError, save_json, save_npz, save_table
 from utils.training.recipes import RECIPES
 
 COUNT = 12  # samples of each split
@@ -78,6 +79,20 @@ def test_samples_are_those_of_the_files(data):
     assert [s.name for s in samples[2:4]] == ["sub-val02_T2w", "sub-val03_T2w"]
     with pytest.raises(IndexError):
         samples[COUNT]
+
+
+def test_the_digest_of_older_data_is_that_of_their_half_precision_slabs(data):
+    """Which runs on them hold; the hash is taken here as it was before slabs were whole numbers."""
+    path = data / "samples" / "sub-val00.npz"
+    with np.load(path) as stored:
+        slabs = (stored["slabs"] / 65535).astype(np.float16)
+        save_npz(path, ("image", "slabs"), **{**stored, "slabs": slabs})
+    sample = load_sample(path)
+    sha = hashlib.sha256(repr((3, "a")).encode())
+    sha.update(b"sub-val00_T2w")
+    for part in (sample.points, sample.levels, sample.states, sample.across, sample.image, slabs):
+        sha.update(part.tobytes())
+    assert digest_of([sample], 3, "a") == sha.hexdigest()
 
 
 def test_a_split_without_samples_is_an_error_that_fits_every_script(data):
