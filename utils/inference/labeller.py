@@ -11,10 +11,11 @@ from utils.inference.checkpoint import build_network, load_checkpoint
 from utils.inference.confidence import Calibration
 from utils.inference.heatmaps import candidates, to_heatmap
 from utils.inference.lateral import lateral_positions
-from utils.inference.level_confidence import LevelCalibration, agreement, views
+from utils.inference.level_confidence import LevelCalibration, agreement
 from utils.inference.prior import prior_of
 from utils.inference.second_pass import mask_to_spine
 from utils.inference.skeleton import doubt_of, search, shift_margin, strongest
+from utils.inference.test_time_augmentation import carry_back, views
 from utils.inference.transitional import other_levels, other_numbering, vertebrae
 from utils.inference.view import VIEWS
 from utils.system.device import autocast, choose_device
@@ -42,7 +43,7 @@ class Prediction:
     margin : float
         Score of the chain less that of the best chain shifted by one level; NaN without a disc.
     heatmaps : (K, h, w) float32 array in 0..1
-        Of the last stack, at a quarter of the resolution: the highest value of all slabs, the mean of all passes.
+        Of the last stack, at a quarter of the resolution: the highest value of all slabs, the mean of passes and views.
     attention : (h, w) float32 array in 0..1, or None
         Of the slab shown, at the first pass.
     slab : int
@@ -141,31 +142,44 @@ class Labeller:
             Without the discs whose confidence is below the calibration's threshold.
         """
         heatmaps, attention = self.heatmaps(slabs)
-        offsets, shape = np.asarray(offsets, float), slabs.shape[1:]
+        offsets, shape, passes = np.asarray(offsets, float), slabs.shape[1:], 1
         if self.passes == 2 and self.searching:
             first = self._labelled(heatmaps, offsets, shape)
             spine = first.points[np.isin(first.levels, self.levels)]
             if len(spine):
                 heatmaps = (heatmaps + self.heatmaps(mask_to_spine(slabs, spine, self.resolution))[0]) / 2
-        prediction = self.discs(heatmaps, offsets, shape)
+                passes = 2
+        prediction, others = self.discs(heatmaps, offsets, shape), []
+        if self.level_calibration and self.searching and len(prediction.levels):
+            slab = prediction.slab
+            others = [carry_back(self.heatmaps(view[None])[0][0], view.shape, shape) for view in views(slabs[slab])]
+            heatmaps[slab] = (passes * heatmaps[slab] + sum(others)) / (passes + len(others))
+            prediction = self.discs(heatmaps, offsets, shape)
         if attention is not None:
             prediction.attention = attention[prediction.slab]
-        if self.level_calibration and self.searching and len(prediction.levels):
-            prediction.agreement = self._agreement(slabs[prediction.slab], prediction)
-            chance = self.level_calibration.confidence(prediction.margin, prediction.agreement)
-            if prediction.other_levels:  # one of two numberings is right
-                chance = min(chance, 0.5)
-            prediction.level_confidence = chance
-            prediction.confidence = np.minimum(prediction.confidence, chance)
-        return prediction
+        return self._with_level_confidence(prediction, others, shape) if others else prediction
 
-    def _agreement(self, slab, prediction):
-        """Return the share of a prediction's discs that other views of its slab label alike."""
-        others = []
-        for image, scale in views(slab):
-            found = self._labelled(self.heatmaps(image[None])[0], np.zeros(1), image.shape)
-            others.append((found.points / scale, found.levels))
-        return agreement(prediction.points, prediction.levels, others, self.resolution)
+    def _with_level_confidence(self, prediction, others, shape):
+        """Return a prediction whose confidence is capped by the chance that its levels are right.
+
+        Parameters
+        ----------
+        prediction : Prediction
+        others : list of (K, h, w) arrays
+            Heatmaps of the views of its slab, on the slab's grid.
+        shape : (H, W)
+            Of the slab.
+        """
+        if not len(prediction.levels):
+            return prediction
+        found = [self._labelled(heatmaps[None], np.zeros(1), shape) for heatmaps in others]
+        found = [(other.points, other.levels) for other in found]
+        share = agreement(prediction.points, prediction.levels, found, self.resolution)
+        chance = self.level_calibration.confidence(prediction.margin, share)
+        if prediction.other_levels:  # one of two numberings is right
+            chance = min(chance, 0.5)
+        confidence = np.minimum(prediction.confidence, chance)
+        return replace(prediction, agreement=share, level_confidence=chance, confidence=confidence)
 
     @torch.inference_mode()
     def heatmaps(self, slabs):

@@ -1,20 +1,17 @@
 """Level confidence: the chance that a chain is not shifted, and that no vertebra in it is missing or extra.
 
 Wrong labels are nearly always a shift of the whole chain, and a network that takes S1 for L5 often does so with high
-confidence. So the slab with the most evidence is labelled again in views that differ in contrast and scale, and a
-logistic regression (Platt 1999) on scans with labels maps what the views say, and the margin to the shifted chains, to
-the chance that most discs carry their own level. Pure NumPy and SciPy.
+confidence. So each of the views of `utils.inference.test_time_augmentation` is labelled by itself, too. A logistic
+regression (Platt 1999) on scans with labels maps how far they agree with the chain, and the margin to the shifted
+chains, to the chance that most discs carry their own level. Pure NumPy.
 """
 
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy import ndimage
 
 from utils.inference.confidence import chance, fit_logistic
 
-SCALE = 0.87  # of the smaller view
-GAMMA = 1.6  # of the darker one
 NEAR_MM = 8.0  # a disc of a view is the same disc: less than half the smallest distance of neighbours
 START = np.array([0.0, 1.0, 0.0])  # without a calibration: odds of 1 to 1 at a margin of 0, 20 to 1 at one of 30
 RIDGE = 1.0
@@ -46,24 +43,6 @@ class LevelCalibration:
         return cls(np.asarray(values["weights"], float))
 
 
-def views(slab):
-    """Return views of a slab that should get the same labels.
-
-    Parameters
-    ----------
-    slab : (H, W) array in 0..1
-
-    Returns
-    -------
-    list of (image, scale)
-        The slab with inverted contrast, darker, and smaller; a point of an image over its scale is one of the slab. Of
-        six kinds of views these three together set wrong chains apart from right ones best.
-    """
-    slab = np.clip(np.asarray(slab, np.float32), 0, 1)
-    inverted = np.where(slab > 0, (1 - slab) ** 0.8, 0).astype(np.float32)
-    return [(inverted, 1.0), (slab**GAMMA, 1.0), (ndimage.zoom(slab, SCALE, order=1), SCALE)]
-
-
 def agreement(points, levels, others, spacing):
     """Return the share in 0..1 of a chain's discs that the views label alike.
 
@@ -73,7 +52,7 @@ def agreement(points, levels, others, spacing):
         Row and column in pixels.
     levels : (N,) int array
     others : list of (points (M, 2), levels (M,))
-        Of the views, in pixels of the slab.
+        Of the views, carried back to the slab.
     spacing : float
         Of a pixel in mm.
     """
