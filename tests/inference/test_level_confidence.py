@@ -64,6 +64,9 @@ def lumbar():
 def test_no_disc_is_more_confident_than_its_chain(lumbar):
     slabs, offsets = lumbar
     labeller = load_labeller(SHIPPED, torch.device("cpu"))
+    labeller.level_calibration = None
+    unknown = labeller.label(slabs, offsets)
+    assert np.isnan(unknown.level_confidence) and np.isnan(unknown.agreement) and len(unknown.levels) >= 4
     labeller.level_calibration = LevelCalibration(np.array([99.0, 0.0, 0.0]))
     free = labeller.label(slabs, offsets)
     assert free.level_confidence == 1.0 and len(free.levels) >= 4

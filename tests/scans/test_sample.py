@@ -16,7 +16,7 @@ from utils.scans.sample import (
     load_sample,
     save_sample,
     to_integers,
-)  # fmt: skip
+)
 from utils.system.files import UserError
 from utils.training.augment import crop_map
 from utils.training.loss import focal_loss, mse_loss
