@@ -142,6 +142,22 @@ def test_a_training_is_timed_until_an_epoch_is_good_enough(tmp_path, monkeypatch
     assert until.time_until(0.1, 60, "published", seed=2, limit=1) == float("inf")
 
 
+def test_both_recipes_are_timed_with_every_seed(monkeypatch, capsys):
+    limits = []
+
+    def time_until(error, data, recipe, seed, device, limit):
+        limits.append((recipe, seed, limit))
+        return {"default": 10.0 + 4 * seed, "published": float("inf")}[recipe]
+
+    monkeypatch.setattr("speed.until.time_until", time_until)
+    until.main(["--data", "x", "--seeds", "2"])
+    never = float("inf")
+    assert limits == [("default", 0, never), ("published", 0, 100), ("default", 1, never), ("published", 1, 140)]
+    out, err = capsys.readouterr()
+    assert out.splitlines()[2:] == ["| default | 12 | 10 | 14 |", "| published | - | - | - |"]
+    assert err.splitlines()[:2] == ["default, seed 0: 10 s", "published, seed 0: - s"] and len(err.splitlines()) == 4
+
+
 def test_a_training_that_fails_is_no_time(tmp_path):
     with pytest.raises(UserError, match="nowhere"):
         until.time_until(0.1, tmp_path / "nowhere", "default")
