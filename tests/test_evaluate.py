@@ -146,7 +146,7 @@ def test_columns_and_values_may_hold_any_character(column, row, run, tmp_path):
 
 @pytest.mark.parametrize("column", ["no such column", "empty"])
 def test_a_column_without_values_is_an_error(column, run, tmp_path):
-    with pytest.raises(UserError, match=f"has a column '{column}' with values: give another --by"):
+    with pytest.raises(UserError, match=f"has no column '{column}' with values: give another one"):
         run("--by", column)
     assert not (tmp_path / "out").exists()
 

@@ -150,6 +150,20 @@ def test_a_broken_table_of_participants(content, warned, tmp_path, capsys):
     assert groups == {"sub-1_T2w": "T2w"}
 
 
+def test_scans_are_grouped_by_what_their_subjects_have_not_by_the_size_of_their_samples(tmp_path):
+    for subject, height in ("sub-1", "180"), ("sub-2", "n/a"):
+        add_scan(tmp_path / "tree", f"{subject}_T2w")
+        table = tmp_path / "tree" / "participants.tsv"
+        before = table.read_text() if table.exists() else "participant_id\theight\n"
+        table.write_text(f"{before}{subject}\t{height}\n")
+    rows, _ = prepare(tmp_path / "tree", tmp_path / "out")
+    samples = [sample for split in {row["split"] for row in rows} for sample in load_split(tmp_path / "out", split)]
+    groups = groups_of(tmp_path / "out", samples, "height")
+    assert groups == {"sub-1_T2w": "180", "sub-2_T2w": "not stated"}
+    with pytest.raises(UserError, match="no column 'width'"):
+        groups_of(tmp_path / "out", samples, "width")
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [

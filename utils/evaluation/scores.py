@@ -9,6 +9,8 @@ from utils.scans.bids import participants
 from utils.scans.prepared import load_table
 from utils.system.files import UserError
 
+OF_SCANS = "contrast", "source"  # in samples.tsv, whose height and group are not those of a subject
+
 
 def score(cases, levels, protocol, spacing):
     """Return the scores of scans.
@@ -55,18 +57,19 @@ def scores_by(cases, group_of, levels, protocol, spacing):
 
 
 def groups_of(data, samples, column):
-    """Return {name of a scan: its group} by a column of samples.tsv or participants.tsv.
+    """Return {name of a scan: its group} by its contrast or source, or by a column of participants.tsv.
 
     Raises
     ------
     UserError
-        If neither has that column.
+        If there is no such column, or it is empty.
     """
-    rows = {row["name"]: row for row in load_table(data)}
+    rows = {row["name"]: row for row in load_table(data)} if column in OF_SCANS else {}
     subjects = participants(data)
-    groups = {s.name: rows[s.name].get(column) or subjects.get(s.subject, {}).get(column) for s in samples}
+    groups = {s.name: rows.get(s.name, {}).get(column) or subjects.get(s.subject, {}).get(column) for s in samples}
     if not any(groups.values()):
         raise UserError(
-            f"neither samples.tsv nor participants.tsv of {data} has a column {column!r} with values: give another --by"
+            f"participants.tsv of {data} has no column {column!r} with values: give another one, contrast or source "
+            "to --by"
         )
     return {scan: str(group or "not stated") for scan, group in groups.items()}
