@@ -37,6 +37,7 @@ import numpy as np
 
 from utils.report.checks import SAME_MM, check_apart, check_inside, check_newest
 from utils.report.corrections import read_corrections
+from utils.report.entries import scans_of_page
 from utils.report.pictures import prediction_picture
 from utils.report.predictions import claim_predictions, write_predictions
 from utils.report.report import Report
@@ -123,7 +124,9 @@ def accept(labels, correction, review, report):
     """
     if not labels.job.labels.exists():
         raise UserError("its label volume is missing: label the scan again")
-    if labels.job.review():  # what was corrected stays that
+    if before := labels.job.review():  # what was corrected stays that
+        if before == review:  # again in the report too, where an interruption kept it out
+            report.review(labels.entry, for_page(review))
         return "unchanged"
     if correction.key is None:
         raise UserError(
@@ -155,19 +158,21 @@ def correct(labels, correction, review, report, max_voxels):
     check_apart(correction.levels, voxels_of(scan, correction.world))
     volume = label_volume(scan, correction.levels, correction.world)
     held = [digest(job.labels.read_bytes())] if job.labels.exists() else []
-    if sidecar.get("Review") == review and held == [digest(volume)]:
+    if sidecar.get("Review") == review and held == [digest(volume)] and labels.entry["review"] == for_page(review):
         return "unchanged"
     by_hand = {"Name": "Manual", "Description": "labels corrected in the QC report", "Date": review["Time"]}
     made_by = [tool for tool in sidecar["GeneratedBy"] if tool["Name"] != "Manual"]
     new = {
         "GeneratedBy": [*made_by, {**by_hand, "Author": review["By"]} if review["By"] else by_hand],
-        "LabelDigests": sorted({digest(volume), *held}), "Review": review,
+        "LabelDigests": [digest(volume)], "Review": review,
         # What was said of the labels that these replace.
         "MarginToShiftedChain": None, "LevelConfidence": None, "OtherNumbering": {}, "Vertebrae": None,
         "Discs": describe_discs(scan, correction.levels, correction.world, correction.confidence),
     }  # fmt: skip
-    save_json(job.sidecar, {**sidecar, **new})
+    # An interruption leaves no label volume that its sidecar does not know, and none that it calls corrected too early.
+    save_json(job.sidecar, {**sidecar, "LabelDigests": sorted({digest(volume), *held})})
     save_bytes(job.labels, volume)
+    save_json(job.sidecar, {**sidecar, **new})
     shown = next(index for index, slab in enumerate(labels.entry["slabs"]) if slab["shown"])
     prediction_picture(images[shown], correction, plane.spacing, job.picture, job.stem.name)
     report.review(labels.entry, for_page(review), correction.levels, correction.points, correction.across)
@@ -198,7 +203,7 @@ def main(argv=None):
                 done.append(correct(labels, correction, review, report, args.max_voxels))
         except (ScanError, UserError) as error:
             refused.append((correction.name, str(error)))
-    if set(done) - {"unchanged"}:
+    if report.scans != scans_of_page(folder / "report.html"):  # also after an interruption before they were written
         claim_predictions(folder)
         write_predictions(report)
     parts = [f"{done.count('corrected')} corrected", f"{done.count('good')} accepted as good"]

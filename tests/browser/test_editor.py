@@ -134,6 +134,31 @@ def test_a_disc_belongs_to_the_slab_shown(page):
     assert "Slab 4 of 5" in page.locator("#slab").text_content()
 
 
+def test_a_disc_keeps_its_place_across_unless_it_is_dragged_on_another_slab(page):
+    across = "editing.discs[0].across"
+    before = page.evaluate(across)
+    drag(page, (20, 36), (22, 36))  # on its own slab
+    assert page.evaluate(across) == before
+    page.keyboard.press("Escape")
+    page.keyboard.press(".")
+    page.mouse.click(*on_screen(page, 22, 36))
+    page.keyboard.press("ArrowDown")
+    assert "Slab 4 of 5" in page.locator("#slab").text_content()
+    assert page.evaluate(f"[editing.discs[0].row, {across}]") == pytest.approx([22.25, before], abs=0.5)
+    assert page.evaluate(across) == before
+    drag(page, (22.25, 36), (24, 36))
+    assert page.evaluate(f"{across} === current.slabs[3].offset")
+
+
+def test_two_discs_at_one_height_are_refused(page):
+    page.keyboard.press("p")  # the lowest one
+    for _ in range(40):
+        page.keyboard.press("Shift+ArrowDown")  # to the lower edge
+    page.keyboard.press("a")
+    assert message(page) == "L4-L5 and L5-S1 would lie at one height: place them apart."
+    assert names(page) == ["L1-L2", "L2-L3", "L3-L4", "L4-L5"]
+
+
 def test_arrows_move_the_selected_disc_in_small_steps_that_are_undone_as_one(page):
     page.keyboard.press("n")
     for key in ("ArrowDown", "ArrowRight", "ArrowRight", "Shift+ArrowDown"):

@@ -1,7 +1,9 @@
 """Corrections of labels: what is read of them, what is refused, and what correct.py writes."""
 
+import contextlib
 import csv
 import json
+import shutil
 
 import nibabel
 import numpy as np
@@ -120,6 +122,27 @@ def test_applying_a_file_twice_changes_nothing(folder, tmp_path, capsys):
     assert "1 unchanged" in capsys.readouterr().out
     assert before == {
         file: (file.read_bytes(), file.stat().st_mtime_ns) for file in folder.rglob("*") if file.is_file()
+    }
+
+
+@pytest.mark.parametrize("step", ["save_bytes", "prediction_picture", "write_predictions"])
+@pytest.mark.parametrize("status", ["corrected", "good"])
+def test_what_an_interruption_left_undone_is_done_by_the_next_call(status, step, folder, tmp_path, monkeypatch):
+    path = save(tmp_path / "corrections.json", correction_of(folder, [(22, 20, 36, 1)], status=status))
+    whole = shutil.copytree(folder, tmp_path / "whole")
+    apply(path, whole)
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
+        patch.setattr(correct, step, interrupt)
+        apply(path, folder)
+    sidecar = json.loads((folder / f"{NAME}_label-discs_dlabel.json").read_text())
+    assert ("Review" in sidecar) == (step != "save_bytes" or status == "good")  # not before the labels are there
+    apply(path, folder)
+    assert {file.relative_to(folder): content for file, (content, _) in state(folder).items()} == {
+        file.relative_to(whole): content for file, (content, _) in state(whole).items()
     }
 
 

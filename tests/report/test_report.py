@@ -101,14 +101,17 @@ def test_discs_that_are_wrong_say_so(tmp_path):
         ("L1-L2", True), ("L2-L3", False), ("L4-L5", False)]  # fmt: skip
 
 
-def test_a_review_status_belongs_to_a_scan_as_these_weights_label_it(tmp_path):
+def test_a_review_status_belongs_to_these_labels_of_this_scan(tmp_path):
     keys = []
-    for change in ({}, {"place": "elsewhere"}, {"weights": "v"}, {"source": "there"}, {"name": "sub-2"}):
+    for change, levels, rows in (
+        ({}, [22], [5]), ({"place": "elsewhere"}, [22], [5]), ({"weights": "v"}, [22], [5]),
+        ({"source": "there"}, [22], [5]), ({"name": "sub-2"}, [22], [5]), ({}, [23], [5]), ({}, [22], [6]), ({}, [], []),
+    ):  # fmt: skip
         report = Report(tmp_path)
-        report.add({**TEXTS, **change}, np.zeros((40, 30)), prediction([], []), 1.0)
+        report.add({**TEXTS, **change}, np.zeros((40, 30)), prediction(levels, rows), 1.0)
         report.write("A", [], [])
         keys.append(page_data(tmp_path)["scans"][0]["key"])
-    assert keys[0] == keys[1] and len(set(keys)) == 4
+    assert keys[0] == keys[1] and len(set(keys)) == 7
 
 
 def test_the_lowest_confidence_is_rounded_as_that_of_each_disc(tmp_path):

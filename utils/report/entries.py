@@ -57,9 +57,11 @@ def scans_of_page(path):
         return []
 
 
-def key_of(scan):
-    """Return what a review status belongs to, in the browser and in corrections: a scan as certain weights label it."""
-    return short_digest(scan["name"], scan["source"], scan["weights"])
+def key_of(entry):
+    """Return what a review status belongs to, in the browser and in corrections: these labels of this scan."""
+    discs = [[disc[part] for part in ("level", "row", "col", "across")] for disc in entry["discs"]]
+    texts = (entry["name"], entry["source"], entry["weights"], entry["image_digest"] or "", json.dumps(discs))
+    return short_digest(*texts)
 
 
 def short_digest(*texts):

@@ -116,7 +116,7 @@ class Report:
         height, width = image.shape
         heat = heat_map(np.sqrt(np.clip(prediction.heatmaps.max(0), 0, 1)))  # the root keeps narrow peaks visible
         entry = {
-            **scan, "key": key_of(scan), "image": self._picture(f"{stem}.jpg", grey(image), quality=82),
+            **scan, "image": self._picture(f"{stem}.jpg", grey(image), quality=82),
             "width": width, "height": height, "spacing": spacing,
             "heat": self._picture(f"{stem}_heat.png", heat, optimize=True),
             "attention": None, "reason": "", "n_discs": len(prediction.levels), "mean_error": None, "truth": None,
@@ -142,6 +142,7 @@ class Report:
             entry["mean_error"] = float(np.mean(errors)) if errors else None
             entry["truth"] = discs_of(case.true_levels, case.true_points / spacing, wrong=wrong_levels(rows))
             entry["rows"] = [row_of(row.level, row.confidence, row.error, row.outcome) for row in rows]
+        entry["key"] = key_of(entry)
         save_json(self.folder / f"{stem}.json", entry)
         self.scans.append(entry)
 
@@ -150,7 +151,8 @@ class Report:
         nothing = {"image": None, "heat": None, "attention": None, "truth": None, "mean_error": None}
         size = {"width": 1, "height": 1, "spacing": 1.0, "n_discs": 0, "margin": None}
         nothing |= {"lowest_confidence": None, "level_confidence": None}
-        entry = {**scan, **nothing, **size, **dict.fromkeys(EDITING), "key": key_of(scan), "discs": [], "rows": []}
+        entry = {**scan, **nothing, **size, **dict.fromkeys(EDITING), "discs": [], "rows": []}
+        entry["key"] = key_of(entry)
         self.scans.append({**entry, "flags": ["failed"], "reason": reason, "file": os.path.abspath(file)})
 
     def review(self, entry, review, levels=None, points=None, across=None):

@@ -24,7 +24,7 @@ function correctionsOf(scans, by, software) {
   const time = new Date().toISOString(), entries = [];
   for (const scan of scans.filter((scan) => scan.plane)) {
     const edited = isEdited(scan) && statusOf(scan) !== "bad";
-    if (!edited && (isEdited(scan) || statusOf(scan) !== "good")) continue;
+    if (!edited && statusOf(scan) !== "good") continue;
     const entry = { place: scan.place, name: scan.name, key: scan.key, image_digest: scan.image_digest,
       status: edited ? "corrected" : "good", by, time: (edited ? edits.get(scan).time : reviews[scan.key].time) || time,
       note: noteOf(scan) };

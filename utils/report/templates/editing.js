@@ -25,6 +25,7 @@ function problemOf(discs) {
   for (let i = 1; i < discs.length; i++) {
     const [above, below] = [discs[i - 1].level, discs[i].level];
     if (above === below) return `${nameOf(below)} would be there twice: delete one of the two, or change its level.`;
+    if (discs[i - 1].row === discs[i].row) return `${nameOf(above)} and ${nameOf(below)} would lie at one height: place them apart.`;
     if (above > below) return `${nameOf(above)} would lie above ${nameOf(below)}: levels are in order from top to bottom.`;
   }
   return "";

@@ -7,9 +7,12 @@ const HINT = "Drag a disc to move it, click on the image to add one.";
 let editMode = false, editing = null, drag = null, grip = null, spaceDown = false;
 const states = new Map(); // scan -> state, with what can be undone
 
+const predictedDiscs = (scan) =>
+  scan.discs.map(({ level, row, col, across, confidence }) => ({ level, row, col, across, confidence }));
+
 function stateOf(scan) {
   if (!states.has(scan)) {
-    const base = scan.discs.map(({ level, row, col, across, confidence }) => ({ level, row, col, across, confidence }));
+    const base = predictedDiscs(scan);
     const state = startEditing(base);
     states.set(scan, isEdited(scan) ? { ...state, discs: edits.get(scan).discs, past: [base] } : state);
   }
@@ -34,6 +37,7 @@ function apply(next) {
   states.set(current, next);
   setEdit(current, next.discs);
   showReview(current);
+  showCounts();
   showTools();
   showLabels();
 }
@@ -59,10 +63,10 @@ function showTools() {
 
 const offsetShown = () => current.slabs[view.slab].offset;
 
-// Return a place on the slab shown, kept on the image, to a thousandth of a pixel.
-function placeOf(row, col) {
+// Return a place on the slab shown, or elsewhere across it, kept on the image, to a thousandth of a pixel.
+function placeOf(row, col, across = offsetShown()) {
   const fit = (value, size) => Math.round(1000 * Math.min(Math.max(value, 0), size - 1)) / 1000;
-  return { row: fit(row, current.height), col: fit(col, current.width), across: offsetShown() };
+  return { row: fit(row, current.height), col: fit(col, current.width), across };
 }
 
 const dragged = (state) => state.discs.map((disc) => (drag && disc.level === drag.level ? { ...disc, ...drag } : disc));
@@ -81,7 +85,7 @@ function selectNext(by) {
 
 function nudge(rows, cols) {
   const disc = discOf(editing, editing.selected);
-  apply(moveDisc(editing, disc.level, placeOf(disc.row + rows, disc.col + cols), `nudge ${disc.level}`));
+  apply(moveDisc(editing, disc.level, placeOf(disc.row + rows, disc.col + cols, disc.across), `nudge ${disc.level}`));
 }
 
 // Add a disc without a pointer: below the selected one, or the lowest, half way to the next or where it would lie.
@@ -94,8 +98,7 @@ function addByKey() {
   apply(addDisc(editing, placeOf(above.row + gap, above.col), current.spacing));
 }
 
-const discard = () => apply(changed(editing, startEditing(current.discs.map(
-  ({ level, row, col, across, confidence }) => ({ level, row, col, across, confidence }))).discs, null));
+const discard = () => apply(changed(editing, predictedDiscs(current), null));
 
 // Return whether the editor took a key.
 function editorKey(event) {
@@ -167,7 +170,8 @@ function pull(event) {
   grip.moved ||= Math.hypot(right, down) > grip.far;
   if (!grip.moved) return;
   if (grip.disc) {
-    drag = { level: grip.disc.level, ...placeOf(grip.disc.row + down / frame.scale, grip.disc.col + right / frame.scale) };
+    const { level, row, col, across } = grip.disc, here = slabOf(current, grip.disc) === view.slab;
+    drag = { level, ...placeOf(row + down / frame.scale, col + right / frame.scale, here ? across : offsetShown()) };
   } else Object.assign(view, { left: grip.left + right, top: grip.top + down });
   fillStage(current, discsShown(current), layers, editing);
 }

@@ -68,11 +68,12 @@ fillControls();
 fillEditor();
 fillFigures();
 data.scans.forEach(showReview);
+showCounts();
 get("filter").addEventListener("change", showTable);
 get("search").addEventListener("input", showTable);
 get("reviewer").addEventListener("input", () => keep(REVIEWER, get("reviewer").value));
 get("viewer").addEventListener("close", () => {
-  rows.get(current)?.querySelector(".name").focus();
+  rows.get(shown[chosen]).querySelector(".name").focus();
   showTable(); // a review or an edit may have moved the scan out of the filter
 });
 get("close").addEventListener("click", () => get("viewer").close());

@@ -7,9 +7,8 @@ const INK = "#e8e8e8", WRONG = "#ff6b60", MOST_ZOOM = 8;
 const view = {}; // of the scan shown: zoom, left and top (of the slab in its frame, in pixels), slab, window, level
 let frame = null; // its layout: scale (pixels of the screen per pixel of the slab, zoomed), before, width, height
 
-function resetView(scan) {
-  const shown = scan.slabs ? scan.slabs.findIndex((slab) => slab.shown) : 0;
-  Object.assign(view, { zoom: 1, left: 0, top: 0, slab: shown, window: 1, level: 0.5 });
+function showWhole() {
+  Object.assign(view, { zoom: 1, left: 0, top: 0, window: 1, level: 0.5 });
   showWindow();
 }
 

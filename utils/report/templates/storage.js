@@ -1,5 +1,5 @@
 // What the browser keeps over a reload: the review status and note of each scan, its edited labels, and the reviewer's
-// name. A key for each scan as certain weights label it: pages that show it share its status.
+// name. A key for the labels of each scan: pages that show them share their status.
 "use strict";
 
 const STATUS = [["", "none"], ["good", "good"], ["bad", "bad"], ["correct", "to correct"]];

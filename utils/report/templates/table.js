@@ -30,6 +30,9 @@ function showReview(scan) {
   const tags = reviewOf(scan).map(([text, kind]) => make("span", text, { class: "status " + kind }));
   if (noteOf(scan)) for (const tag of tags) tag.title = noteOf(scan);
   rows.get(scan).querySelector(".cell-review").replaceChildren(...tags);
+}
+
+function showCounts() {
   for (const option of get("filter").options) {
     if (option.dataset.label) option.textContent = `${option.dataset.label} (${data.scans.filter(FILTERS[option.value]).length})`;
   }

@@ -20,7 +20,8 @@ function showScan() {
   const scan = shown[chosen];
   if (scan !== current) {
     current = scan;
-    resetView(scan);
+    view.slab = scan.slabs ? scan.slabs.findIndex((slab) => slab.shown) : 0;
+    showWhole();
     enterScan(scan);
   }
   get("viewer-title").textContent = scan.name;
@@ -64,6 +65,7 @@ function showStatus(scan) {
 function setStatus(scan, change) {
   setReview(scan, change);
   showReview(scan);
+  showCounts();
   if (get("viewer").open) showStatus(scan);
 }
 
@@ -125,14 +127,9 @@ function fillControls() {
   act("slab-right", () => stepSlab(current, 1));
   act("zoom-in", () => zoomBy(1.5));
   act("zoom-out", () => zoomBy(1 / 1.5));
-  act("fit", () => resetViewport());
+  act("fit", () => showWhole());
   for (const id of ["window", "level"]) {
     get(id).addEventListener("input", () => { view[id] = Number(get(id).value); showWindow(); });
   }
   get("note").addEventListener("input", () => setStatus(current, { note: get("note").value }));
-}
-
-function resetViewport() {
-  Object.assign(view, { zoom: 1, left: 0, top: 0, window: 1, level: 0.5 });
-  showWindow();
 }
