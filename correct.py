@@ -35,13 +35,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from utils.report.checks import SAME_MM, check_apart, check_inside, check_newest
+from utils.report.checks import SAME_MM, check_inside, check_newest
 from utils.report.corrections import read_corrections
 from utils.report.entries import scans_of_page
 from utils.report.pictures import prediction_picture
 from utils.report.predictions import claim_predictions, write_predictions
 from utils.report.report import Report
-from utils.scans.labels import label_volume, voxels_of
+from utils.scans.labels import label_volume
 from utils.scans.nifti import ScanError, read_scan
 from utils.scans.outputs import TOOL, Job, describe_discs, digest, image_digest, source_of
 from utils.scans.sagittal import slabs_of
@@ -155,7 +155,6 @@ def correct(labels, correction, review, report, max_voxels):
     if (away > SAME_MM).any():
         raise UserError("its points in pixels and in world mm do not fit together: save the corrections again")
     check_inside(correction.world, scan, [disc["world_mm"] for disc in sidecar["Discs"]])
-    check_apart(correction.levels, voxels_of(scan, correction.world))
     volume = label_volume(scan, correction.levels, correction.world)
     held = [digest(job.labels.read_bytes())] if job.labels.exists() else []
     if sidecar.get("Review") == review and held == [digest(volume)] and labels.entry["review"] == for_page(review):

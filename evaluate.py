@@ -18,7 +18,7 @@ def build_parser():
     network.add_argument(
         "--compare", type=Path, nargs=2, metavar="RUN", help="only print the differences of two evaluated runs"
     )
-    network.add_argument("--no-search", action="store_true", help="take each heatmap's maximum, without the search")
+    network.add_argument("--no-search", action="store_true", help="take each heatmap's maximum, of one pass")
     network.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU where there is one)")
     data = parser.add_argument_group("input")
     data.add_argument("--data", type=Path, help="prepared data (default: what the run was trained on)")

@@ -138,15 +138,15 @@ class Labelling:
 
         Raises
         ------
-        UserError
-            If its labels would replace those of others, or a file cannot be written.
+        ScanError, UserError
+            If two discs lie in one voxel, its labels would replace those of others, or a file cannot be written.
         """
         scan, slabs, found = result
         plane, image = slabs.plane, slabs.images[found.slab]
         before, texts = job.check_free(), self.texts_of(job)
-        self.report.forget(texts)
         labelled = in_world(scan, plane, found)
         volume = label_volume(scan, labelled.levels, labelled.world)
+        self.report.forget(texts)
         content = {
             "GeneratedBy": self.made_by, "Model": self.model, "Sources": [job.uri or job.source],
             "SpatialReference": "orig", "Image": job.source, "ImageDigest": slabs.image_digest,

@@ -68,7 +68,7 @@ from utils.scans.ignored import ignored_images, ignored_labels, ignored_summary
 from utils.scans.labelled import labelled_sample
 from utils.scans.labels import read_discs
 from utils.scans.nifti import ScanError, read_scan
-from utils.scans.outputs import image_digest
+from utils.scans.outputs import digest, image_digest
 from utils.scans.prepared import load_summary
 from utils.scans.sample import load_sample, save_sample
 from utils.scans.selection import apart, check_tree, excluded_by, records_of, select
@@ -168,6 +168,7 @@ def prepare_scan(scan, source, settings):
     file = Path("samples") / f"{scan.name}.npz"
     save_sample(settings.folder / file, sample, heatmaps_of(sample, settings.levels, settings.sigma))
     return {
+        "digest": digest((settings.folder / file).read_bytes()),
         "file": str(file), "name": scan.name, "subject": scan.subject, "contrast": scan.contrast, "source": source,
         "levels": ",".join(map(str, sample.levels)), "height": sample.plane.shape[0], "width": sample.plane.shape[1],
         "landmarks": discs.landmarks, "note": "; ".join(notes),
@@ -175,26 +176,34 @@ def prepare_scan(scan, source, settings):
 
 
 def prepare_all(scans, sources, settings, jobs, journal):
-    """Prepare scans in ``jobs`` processes, except those done before; returns their results in the same order."""
+    """Prepare scans in ``jobs`` processes, except those done before; returns their results in the same order.
+
+    The cause of a refusal may go away, such as a missing permission: such scans are tried again.
+    """
     version = code_version()
     keys = [
         fingerprint(version, settings, scan, source, files=[scan.image, scan.label])
         for scan, source in zip(scans, sources, strict=True)
     ]
-    todo = [index for index, key in enumerate(keys) if not is_done(journal.results.get(key), settings.folder)]
+    all_results = [journal.results.get(key) for key in keys]
+    todo = [index for index, result in enumerate(all_results) if not is_done(result, settings.folder)]
     work = partial(prepare_scan, settings=settings)
     own = [scans[index] for index in todo], [sources[index] for index in todo]
     with processes(jobs) if jobs > 1 else contextlib.nullcontext() as pool:
         results = (pool.map if pool else map)(work, *own)
         for index, result in zip(todo, progress(results, len(todo), "scan"), strict=True):
-            journal.add(keys[index], result)
-    return [journal.results[key] for key in keys]
+            all_results[index] = result
+            if isinstance(result, dict):
+                journal.add(keys[index], result)
+    return all_results
 
 
 def is_done(result, folder):
-    """Return whether a scan was found unusable, or its slice exists."""
-    made = isinstance(result, dict) and set(SAMPLE_COLUMNS) - {"split", "group"} <= set(result)
-    return isinstance(result, str) or (made and (folder / str(result["file"])).is_file())
+    """Return whether the sample that a scan's row is of is there: not one that was made with other settings since."""
+    if not isinstance(result, dict) or not {"digest", *SAMPLE_COLUMNS} - {"split", "group"} <= set(result):
+        return False
+    file = folder / str(result["file"])
+    return file.is_file() and digest(file.read_bytes()) == result["digest"]
 
 
 def cells_of(rows, columns):

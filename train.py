@@ -193,7 +193,7 @@ def train(args, settings, device):
     whole = (state, network, average, optimizer, scheduler)
     if first:
         known = {key: value for key, value in model.items() if key in settings}
-        facts = {**state["args"], **known, "network": model, "device": str(device)}
+        facts = {**state["args"], **known, "model": model["name"], "network": model, "device": str(device)}
         save_json(args.out / "args.json", {**facts, **{key: state[key] for key in ("processes", "version")}})
         if not args.resume:  # a run that is killed in its first epoch is one to go on with, too
             save_last(args.out, *whole)
@@ -302,7 +302,7 @@ def draw(out, state, samples):
     curves(state["log"], out / "curves.png")
     frames = [(f["epoch"], f["distance"], [m.numpy() / 255 for m in f["maps"]]) for f in state["frames"]]
     images = [sample.image for sample in samples]
-    convergence(frames, images, out / "convergence.gif", spacing=samples[0].spacing)
+    convergence(frames, images, out / "convergence.gif", samples[0].spacing)
 
 
 if __name__ == "__main__":

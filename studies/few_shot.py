@@ -37,7 +37,7 @@ from utils.evaluation.cases import compare
 from utils.evaluation.intervals import differences
 from utils.evaluation.scores import score
 from utils.evaluation.tables import comparison_table, labelled_table
-from utils.inference.labeller import load_labeller
+from utils.inference.checkpoint import load_checkpoint
 from utils.scans.splits import SPLITS, read_split_file
 from utils.system.files import UserError, run, save_json, save_text
 
@@ -50,7 +50,7 @@ def starts_of(levels):
     Both networks have the same shape, and see about as many images. From scratch is trained at the default rate, and
     only on the levels that are scored: the heatmaps of levels that no scan shows would be left to chance.
     """
-    shape = load_labeller(SYNTHETIC).checkpoint["model"]
+    shape = load_checkpoint(SYNTHETIC)["model"]
     same = [flag for key in ("stacks", "features") for flag in (f"--{key}", str(shape[key]))]
     return {
         "scratch": ([*same, "--epochs", "30"], levels),

@@ -30,6 +30,7 @@ from nibabel.affines import apply_affine
 from studies.synthetic import label_synthetic
 from utils.discs import LAST
 from utils.evaluation.cases import NEAR_MM
+from utils.evaluation.metrics import CONFIDENT
 from utils.evaluation.tables import markdown, share
 from utils.inference.flags import doubts_of
 from utils.inference.labeller import load_labeller
@@ -38,7 +39,6 @@ from utils.synthesis.volumes import generate_volume
 from utils.system.files import run
 
 FLAG = "transitional vertebra?"
-CONFIDENT = 0.8  # level confidence
 # Lumbar vertebrae, and the height of the disc S1-S2 relative to a whole one.
 KINDS = {
     "5 lumbar vertebrae": (5, (0.0, 0.4)),

@@ -26,7 +26,7 @@ def refusal(folder, tmp_path):
         torch.manual_seed(0)
         run = {
             "format": FORMAT, "model": model, "state_dict": build_model(**model).state_dict(), "levels": CHANNELS,
-            "resolution": 1.0, "output": "logits", "prior": None, "epoch": 1, "data": [str(folder)],
+            "resolution": 1.0, "output": "logits", "prior": None, "epoch": 1, "losses": [], "data": [str(folder)],
             "samples": Data([folder]).digest(), "args": {"synthetic": 2, "data": [], "out": "x"},
         }  # fmt: skip
         save_checkpoint(tmp_path / "run.pt", {**run, **changes})
@@ -42,6 +42,10 @@ def test_data_that_changed_since_the_training_are_refused(folder, refusal):
     before = Data([folder]).digest()
     prepared(folder, CHANNELS[:-1], 3)  # the scan to test on becomes one to train on
     assert refusal(samples=before).startswith(f"{folder} changed since ")
+
+
+def test_a_run_that_was_stopped_within_an_epoch_is_refused(refusal, tmp_path):
+    assert refusal(losses=[0.5]) == f"{tmp_path / 'run.pt'} was stopped within an epoch: finish it by train.py --resume"
 
 
 @pytest.mark.parametrize(

@@ -242,6 +242,14 @@ def test_a_pair_is_known_by_both_halves(label, tmp_path):
     assert status == 1 and "is of another scan" in said
 
 
+@pytest.mark.parametrize("scan", [".", ".nii.gz"])
+def test_a_scan_without_a_name_is_refused(scan, label, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(predict.UserError, match="has no name of its own: name a NIfTI file, or give a BIDS tree"):
+        predict.main([scan, "--weights", "spots", "--out", "out"])
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("endings", [("hdr", "img"), ("HDR", "IMG")])
 def test_a_pair_that_is_named_by_both_halves_is_one_scan(endings, label, tmp_path, capsys):
     data, affine, _ = spots((1.0, 1.0, 1.0), 0.0)
@@ -250,7 +258,10 @@ def test_a_pair_that_is_named_by_both_halves_is_one_scan(endings, label, tmp_pat
     assert all(half.is_file() for half in halves)
     assert predict.main([*map(str, halves), "--weights", "spots", "--out", str(tmp_path / "out")]) == 0
     assert "1 of 1 scans labelled, 3 discs" in capsys.readouterr().out
-    facts = json.loads((tmp_path / "out" / f"t2.{endings[0]}_label-discs_dlabel.json").read_text())
+    sidecar = tmp_path / "out" / "t2_label-discs_dlabel.json"
+    facts, before = json.loads(sidecar.read_text()), sidecar.stat().st_mtime_ns
+    assert predict.main([str(halves[1]), "--weights", "spots", "--out", str(tmp_path / "out")]) == 0
+    assert sidecar.stat().st_mtime_ns == before  # by either name it is labelled already
     both = b"".join(half.read_bytes() for half in halves)
     assert facts["ImageDigest"] == hashlib.sha256(both).hexdigest()
 

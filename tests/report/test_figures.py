@@ -110,7 +110,7 @@ def test_the_animation_is_small_and_ends_with_the_last_epoch(tmp_path):
     rng = np.random.default_rng(0)
     images = [rng.random((200, 150)) for _ in range(4)]
     frames = [(epoch, np.nan if epoch < 3 else 2.0, [rng.random((50, 38)) for _ in images]) for epoch in range(1, 101)]
-    convergence(frames, images, tmp_path / "a.gif", most=10)
+    convergence(frames, images, tmp_path / "a.gif", 1.0, most=10)
     with Image.open(tmp_path / "a.gif") as animation:
         assert animation.n_frames == 10
     assert (tmp_path / "a.gif").stat().st_size < 5e6
@@ -119,9 +119,9 @@ def test_the_animation_is_small_and_ends_with_the_last_epoch(tmp_path):
 def test_frames_are_left_out_of_an_animation_that_would_be_too_large(tmp_path):
     rng = np.random.default_rng(0)
     frames = [(epoch, 2.0, [rng.random((25, 20))]) for epoch in range(1, 9)]
-    convergence(frames, [rng.random((100, 80))], tmp_path / "whole.gif", spacing=1.0)
+    convergence(frames, [rng.random((100, 80))], tmp_path / "whole.gif", 1.0)
     limit = (tmp_path / "whole.gif").stat().st_size // 2
-    convergence(frames, [rng.random((100, 80))], tmp_path / "a.gif", spacing=1.0, limit=limit)
+    convergence(frames, [rng.random((100, 80))], tmp_path / "a.gif", 1.0, limit=limit)
     assert (tmp_path / "a.gif").stat().st_size <= limit
     with Image.open(tmp_path / "a.gif") as animation:
         assert 1 < animation.n_frames < 8

@@ -105,7 +105,8 @@ def test_a_review_status_belongs_to_these_labels_of_this_scan(tmp_path):
     keys = []
     for change, levels, rows in (
         ({}, [22], [5]), ({"place": "elsewhere"}, [22], [5]), ({"weights": "v"}, [22], [5]),
-        ({"source": "there"}, [22], [5]), ({"name": "sub-2"}, [22], [5]), ({}, [23], [5]), ({}, [22], [6]), ({}, [], []),
+        ({"source": "there"}, [22], [5]), ({"name": "sub-2"}, [22], [5]), ({}, [23], [5]),
+        ({}, [22], [6]), ({}, [], []),
     ):  # fmt: skip
         report = Report(tmp_path)
         report.add({**TEXTS, **change}, np.zeros((40, 30)), prediction(levels, rows), 1.0)

@@ -175,6 +175,20 @@ def test_sizes_of_voxels_that_cannot_be(size, status, label, tmp_path):
         np.testing.assert_array_equal(nibabel.load(out / "scan_label-discs_dlabel.nii.gz").affine, np.eye(4))
 
 
+def test_a_pair_without_sizes_of_voxels_is_refused_by_either_name(label, tmp_path):
+    image = image_of()
+    pair = nibabel.Nifti1Pair(np.asarray(image.dataobj), image.affine)
+    pair.set_sform(None, 0)
+    pair.set_qform(np.eye(4), 1)
+    nibabel.save(pair, tmp_path / "scan.img")
+    content = bytearray((tmp_path / "scan.hdr").read_bytes())
+    content[80:92] = bytes(12)  # pixdim
+    (tmp_path / "scan.hdr").write_bytes(content)
+    for half in ("scan.hdr", "scan.img"):
+        status, said, _ = label(half)
+        assert status == 1 and "its header says that its voxels have no size" in said
+
+
 def claims(shape, offset=352):
     header = nibabel.Nifti1Header()
     header.set_data_shape(shape)
@@ -248,8 +262,8 @@ def test_other_formats_truncated_files_and_links_are_refused(label, tmp_path):
     reasons = dict(
         line.removeprefix("not labelled: ").split(": ", 1) for line in said.splitlines() if "not lab" in line
     )
-    assert status == 1 and set(reasons) == set(names)
-    assert "Analyze" in reasons["pair.img"] and "cut short" in reasons["cut.nii.gz"]
+    assert status == 1 and set(reasons) == {"pair.hdr", *names[1:]}  # the half that says what it is
+    assert "Analyze" in reasons["pair.hdr"] and "cut short" in reasons["cut.nii.gz"]
     assert all("a link to nothing" in reasons[f"{name}.nii.gz"] for name in ("dangling", "circle"))
     assert "missing" in reasons["gone.nii.gz"]
 

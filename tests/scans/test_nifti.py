@@ -59,6 +59,13 @@ def test_the_same_discs_whatever_the_order_of_axes(codes, tilt, tmp_path):
     assert away.max() <= 1.0
 
 
+def test_two_discs_in_one_voxel_are_refused(tmp_path):
+    scan = read_scan(save(tmp_path / "a.nii", np.arange(60.0).reshape(3, 4, 5), np.diag([4.0, 4.0, 20.0, 1.0])))
+    assert label_volume(scan, [3, 4], [[4, 4, 20], [4, 4, 31]])  # voxels 1 and 2 from below
+    with pytest.raises(ScanError, match="C2-C3 and C3-C4 lie in one voxel: its voxels are too large"):
+        label_volume(scan, [3, 4], [[4, 4, 20], [4, 4, 29]])
+
+
 def test_slices_are_in_mm_with_their_aspect_ratio(tmp_path):
     # 60 voxels of 1 mm front to back and 80 of 0.8 mm head to foot are 64 x 60 mm: 32 x 30 pixels of 2 mm.
     data, affine, _ = spheres()

@@ -13,7 +13,7 @@ from utils.evaluation.cases import Case, compare
 from utils.inference.labeller import Prediction
 from utils.scans.bids import find_scans
 from utils.scans.limits import MAX_VOXELS
-from utils.scans.nifti import read_scan
+from utils.scans.nifti import ScanError, read_scan
 from utils.scans.prepared import load_split
 from utils.scans.sagittal import slabs_of
 from utils.scans.sample import UNKNOWN, load_sample
@@ -245,6 +245,32 @@ def test_an_interrupted_preparation_is_not_replaced_by_another_tree_and_a_failed
         prepare(tree, out)
     with pytest.raises(UserError, match="out was prepared from another tree"):
         prepare(other, out)
+    assert len(prepare(tree, out)[0]) == 2
+
+
+def test_a_sample_of_other_settings_is_made_anew(tmp_path, monkeypatch):
+    tree, out = tree_of(tmp_path / "tree", 1), tmp_path / "out"
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    for size in ("1", "2"):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(prepare_spinegeneric, "write", stop)
+            prepare(tree, out, "--resolution", size)
+    rows, _ = prepare(tree, out, "--resolution", "1")  # as the first time, and other samples are in their place
+    assert [load_sample(out / row["file"]).spacing for row in rows] == [1.0, 1.0]
+
+
+def test_a_scan_that_could_not_be_read_for_a_while_is_tried_again(tmp_path, monkeypatch):
+    tree, out = tree_of(tmp_path / "tree", 1), tmp_path / "out"
+
+    def unreadable(*_):
+        raise ScanError("it may not be read")
+
+    with monkeypatch.context() as patch, pytest.raises(UserError, match="it may not be read"):
+        patch.setattr(prepare_spinegeneric, "read_scan", unreadable)
+        prepare(tree, out)
     assert len(prepare(tree, out)[0]) == 2
 
 

@@ -37,7 +37,10 @@ def test_one_data_set_is_shown_in_rounds():
 
 def test_every_validation_set_counts_the_same():
     assert mean_score({"a": (1.0, 2.0), "b": (0.5, 1.0)}) == (0.75, 1.5)
-    identified, distance = mean_score({"a": (1.0, 2.0), "b": (0.0, float("nan"))})
+    nan = float("nan")
+    assert mean_score({"a": (0.5, 2.0), "b": (nan, nan)}) == (0.5, 2.0)  # it has no disc
+    assert np.isnan(mean_score({"b": (nan, nan)})).all()
+    identified, distance = mean_score({"a": (1.0, 2.0), "b": (0.0, nan)})
     assert (identified, distance) == (0.5, 2.0)
 
 

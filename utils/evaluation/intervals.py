@@ -41,9 +41,9 @@ def subject_sums(discs, subjects):
     return sums
 
 
-def _resampled(sums, subjects, seed):
+def _resampled(sums, subjects):
     """Return {score: (RESAMPLES, 2) sums over the subjects of each resample}."""
-    rng, shares, parts = np.random.default_rng(seed), np.full(subjects, 1 / subjects), []
+    rng, shares, parts = np.random.default_rng(0), np.full(subjects, 1 / subjects), []
     most = max(1, AT_ONCE // subjects)  # the memory of a large cohort's resamples would be that of many scans
     for first in range(0, RESAMPLES, most):
         times = rng.multinomial(subjects, shares, size=min(most, RESAMPLES - first))  # how often each is taken
@@ -77,13 +77,12 @@ def _all_alike(sums):
     return [bound, 1.0] if hits.any() else [0.0, 1 - bound]
 
 
-def intervals(discs, seed=0):
+def intervals(discs):
     """Return the 95 % interval [low, high] of each score; NaN where it is not defined, as with one subject.
 
     Parameters
     ----------
     discs : iterable of (subject, outcome, error in mm)
-    seed : int
 
     Returns
     -------
@@ -95,17 +94,16 @@ def intervals(discs, seed=0):
     sums = subject_sums(discs, subjects)
     if not subjects:
         return {key: [np.nan, np.nan] for key in sums}
-    limits = {key: _limits(_ratio(total), sums[key]) for key, total in _resampled(sums, len(subjects), seed).items()}
+    limits = {key: _limits(_ratio(total), sums[key]) for key, total in _resampled(sums, len(subjects)).items()}
     return {**limits, **{key: alike for key in SHARES if (alike := _all_alike(sums[key]))}}
 
 
-def differences(first, second, seed=0):
+def differences(first, second):
     """Compare two runs, subject by subject; a subject that one run does not mention has no disc there.
 
     Parameters
     ----------
     first, second : iterables of (subject, outcome, error in mm)
-    seed : int
 
     Returns
     -------
@@ -117,7 +115,7 @@ def differences(first, second, seed=0):
     a, b = subject_sums(first, subjects), subject_sums(second, subjects)
     if not subjects:
         return {key: (np.nan, np.nan, np.nan, [np.nan, np.nan]) for key in a}
-    many_a, many_b = (_resampled(sums, len(subjects), seed) for sums in (a, b))
+    many_a, many_b = (_resampled(sums, len(subjects)) for sums in (a, b))
     result, once = {}, np.ones(len(subjects))
     for key in a:
         one, two = float(_ratio(once @ a[key])), float(_ratio(once @ b[key]))

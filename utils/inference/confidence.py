@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 START = np.array([0.0, 1.0, 0.0, 0.0])  # without a calibration: the share of chains as it is
+BINS = 10  # of the reliability
 RIDGE = 1.0  # pulls towards START, so that few discs, or none that is wrong, give no full confidence
 
 
@@ -159,14 +160,13 @@ def best_threshold(confidence, right, n_true):
     return float(0.5 * (ordered[last] + ordered[last + 1]))
 
 
-def reliability(confidence, right, bins=10):
-    """Compare confidence and share right in bins of equal width.
+def reliability(confidence, right):
+    """Compare confidence and share right in `BINS` bins of equal width.
 
     Parameters
     ----------
     confidence : (N,) array in 0..1
     right : (N,) bool array
-    bins : int
 
     Returns
     -------
@@ -176,7 +176,7 @@ def reliability(confidence, right, bins=10):
         Expected calibration error: the mean over discs of the distance of the two (Naeini et al. 2015).
     """
     confidence, right = np.asarray(confidence, float), np.asarray(right, float)
-    bin_of = np.minimum((confidence * bins).astype(int), bins - 1)
+    bin_of = np.minimum((confidence * BINS).astype(int), BINS - 1)
     rows = []
     for index in np.unique(bin_of):
         own = bin_of == index

@@ -8,6 +8,7 @@ heatmap cell is at pixel 1.5.
 import numpy as np
 
 STRIDE = 4
+WEAKEST = 0.02  # maximum that is a candidate
 
 
 def to_heatmap(points):
@@ -53,7 +54,7 @@ def render(points, channels, n_channels, shape, sigma_mm, spacing):
     return heatmaps
 
 
-def candidates(heatmaps, most=8, floor=0.02):
+def candidates(heatmaps, most=8):
     """Find the local maxima of every heatmap, to a fraction of a cell.
 
     The place is the vertex of the parabola through the logarithm of the maximum and its two neighbours
@@ -65,9 +66,7 @@ def candidates(heatmaps, most=8, floor=0.02):
     heatmaps : (C, h, w) array
         Values in 0..1; a value that is not finite counts as 0.
     most : int
-        Candidates per channel, strongest first.
-    floor : float
-        Weaker maxima are no candidates.
+        Candidates per channel, strongest first; maxima below `WEAKEST` are none.
 
     Returns
     -------
@@ -78,7 +77,7 @@ def candidates(heatmaps, most=8, floor=0.02):
     padded = np.pad(maps, ((0, 0), (1, 1), (1, 1)), constant_values=-1.0)
     centre = padded[:, 1:-1, 1:-1]
     # Strictly above the neighbours that come before it in reading order: of two that are equal the first is taken.
-    peak = centre >= floor
+    peak = centre >= WEAKEST
     for row in (-1, 0, 1):
         for column in (-1, 0, 1):
             if (row, column) == (0, 0):

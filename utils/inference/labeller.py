@@ -78,7 +78,8 @@ class Prediction:
     def kept(self, keep):
         """Return the prediction with some of its discs (N,) alone."""
         parts = ("levels", "points", "across", "confidence", "evidence", "share")
-        return replace(self, **{part: getattr(self, part)[keep] for part in parts})
+        margin = self.margin if np.any(keep) else float("nan")
+        return replace(self, **{part: getattr(self, part)[keep] for part in parts}, margin=margin)
 
 
 class Labeller:
@@ -139,7 +140,8 @@ class Labeller:
         Returns
         -------
         Prediction
-            Without the discs whose confidence is below the calibration's threshold.
+            Without the discs whose confidence is below the calibration's threshold, before the chance that the levels
+            are right caps it.
         """
         heatmaps, attention = self.heatmaps(slabs)
         offsets, shape, passes = np.asarray(offsets, float), slabs.shape[1:], 1

@@ -11,6 +11,7 @@ import numpy as np
 
 from utils.discs import FIRST, LAST, SACRAL, TYPICAL_GAP_MM
 
+START_WORTH = 4.0  # pairs of neighbours that the prior before learning counts as
 MOST_MISSING = 3  # levels that a chain may leave out between two of its discs
 LOOSENESS = 2.0  # of the prior's covariance: new subjects differ more than those it was learned from
 FLOOR = np.eye(2) * 4.0  # of the prior's covariance: annotation errors of about 2 mm at either end
@@ -74,18 +75,17 @@ def typical_prior():
     return Prior(mean, covariance)
 
 
-def learn_prior(spines, start, worth=4.0):
+def learn_prior(spines, start):
     """Learn the prior from labelled spines.
 
     Each pair of neighbours seen pulls the mean and the covariance of its level away from those of ``start``,
-    which counts as much as ``worth`` pairs; so levels that were never seen keep it.
+    which counts as much as `START_WORTH` pairs; so levels that were never seen keep it.
 
     Parameters
     ----------
     spines : list of (points (N, 2) in mm, levels (N,) ascending)
     start : Prior
         As of `prior_of`.
-    worth : float
 
     Returns
     -------
@@ -100,9 +100,10 @@ def learn_prior(spines, start, worth=4.0):
                 vectors[int(levels[i])].append((np.asarray(points[i + 1]) - points[i]) / size)
     for level, seen in vectors.items():
         seen = np.reshape(seen, (-1, 2))
-        mean[level] = (worth * start.mean[level] + seen.sum(0)) / (worth + len(seen))
+        mean[level] = (START_WORTH * start.mean[level] + seen.sum(0)) / (START_WORTH + len(seen))
         away = seen - mean[level]
-        covariance[level] = (worth * (start.covariance[level] - FLOOR) + away.T @ away) / (worth + len(seen)) + FLOOR
+        spread = START_WORTH * (start.covariance[level] - FLOOR) + away.T @ away
+        covariance[level] = spread / (START_WORTH + len(seen)) + FLOOR
     return Prior(mean, covariance)
 
 

@@ -214,7 +214,7 @@ def strongest(candidates, levels):
     return Chain(picks, float(_worth(np.array(evidence), DOUBT).sum()), dict(zip(picks, evidence, strict=True)))
 
 
-def shift_margin(points, levels, evidence, score, prior, extent, sizes=SIZES):
+def shift_margin(points, levels, evidence, score, prior, extent):
     """Return how much better a chain is than the same discs labelled one level higher or lower.
 
     Parameters
@@ -225,7 +225,7 @@ def shift_margin(points, levels, evidence, score, prior, extent, sizes=SIZES):
         Level to the evidence (N,) in 0..1 that each of the chain's places has for it.
     score : float
         Of the chain.
-    prior, extent, sizes : as in `search`
+    prior, extent : as in `search`
 
     Returns
     -------
@@ -241,7 +241,7 @@ def shift_margin(points, levels, evidence, score, prior, extent, sizes=SIZES):
         own = np.array([evidence[level + step][i] for i, level in enumerate(levels) if known[i]])
         moved = np.asarray(levels)[known] + step
         own = np.maximum(own, LEAST_EVIDENCE)
-        shifted.append(chain_score(points[known], own, doubt[known], moved, prior, extent, sizes))
+        shifted.append(chain_score(points[known], own, doubt[known], moved, prior, extent, SIZES))
     return score - max(shifted)
 
 

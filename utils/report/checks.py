@@ -1,8 +1,7 @@
-"""Whether a correction can be applied: it is the newest, and its discs lie in the scan, each in a voxel of its own."""
+"""Whether a correction can be applied: it is the newest, and its discs lie in the scan."""
 
 import numpy as np
 
-from utils.discs import name
 from utils.report.corrections import time_of
 from utils.system.files import UserError
 
@@ -38,17 +37,3 @@ def check_inside(world, scan, before):
     away = np.linalg.norm(world[:, None] - np.reshape(before, (-1, 3)), axis=2).min(1, initial=np.inf)
     if (outside & (away > SAME_MM)).any():
         raise UserError("a disc lies outside of the scan: move or delete it")
-
-
-def check_apart(levels, voxels):
-    """Refuse two discs in one voxel (N, 3), which holds a single level.
-
-    Raises
-    ------
-    UserError
-    """
-    held = {}
-    for level, voxel in zip(levels, map(tuple, voxels), strict=True):
-        if voxel in held:
-            raise UserError(f"{name(held[voxel])} and {name(level)} lie in one voxel: move or delete one of them")
-        held[voxel] = level

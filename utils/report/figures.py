@@ -71,11 +71,10 @@ def show_slice(axis, image, spacing, title=None):
 def frame(axis, shape, spacing, title=None):
     """Draw scale bar, A and P on whatever is shown of a slice (H, W), and keep to its edges."""
     height, width = shape
-    if spacing:
-        millimetres = next((bar for bar in BARS_MM if bar / spacing < 0.6 * width), BARS_MM[-1])
-        left, bottom, style = 0.03 * height, 0.965 * height, {"color": INK, "path_effects": OUTLINE}
-        axis.plot([left, left + millimetres / spacing], [bottom, bottom], color=INK, lw=2, solid_capstyle="butt")
-        axis.text(left, bottom - 0.015 * height, f"{millimetres} mm", fontsize=6.5, va="bottom", **style)
+    millimetres = next((bar for bar in BARS_MM if bar / spacing < 0.6 * width), BARS_MM[-1])
+    left, bottom, style = 0.03 * height, 0.965 * height, {"color": INK, "path_effects": OUTLINE}
+    axis.plot([left, left + millimetres / spacing], [bottom, bottom], color=INK, lw=2, solid_capstyle="butt")
+    axis.text(left, bottom - 0.015 * height, f"{millimetres} mm", fontsize=6.5, va="bottom", **style)
     for text, column, align in (("A", 0.02 * height, "left"), ("P", width - 1 - 0.02 * height, "right")):
         axis.text(column, 0.5 * height, text, color=INK, fontsize=7.5, va="center", ha=align, path_effects=OUTLINE)
     if title:
@@ -198,7 +197,7 @@ def attention_rows(panels, path):
     save(figure, path)
 
 
-def convergence(frames, images, path, most=60, spacing=None, limit=4_900_000):
+def convergence(frames, images, path, spacing, most=60, limit=4_900_000):
     """Write the animation of the heatmaps on the same validation slices, epoch after epoch.
 
     Parameters
@@ -207,10 +206,10 @@ def convergence(frames, images, path, most=60, spacing=None, limit=4_900_000):
     images : list of (H, W) arrays in 0..1
     path : path-like
         A GIF.
+    spacing : float
+        Of a pixel in mm, for the scale bar.
     most : int
         Frames at the most; spread evenly over a longer training, with its last epoch.
-    spacing : float, optional
-        Of a pixel in mm, for the scale bar.
     limit : int
         Bytes of the file; every second frame is left out until it is smaller.
     """

@@ -6,7 +6,7 @@ from utils.inference.flags import DOUBTS, doubts_of
 MEANINGS = {
     "failed": "could not be read or labelled",
     "shifted chain": "most discs lie where another level is: compare the levels, not the places",
-    "far off": f"a disc lies more than {NEAR_MM:.0f} mm from the true one of its level",
+    "far off": f"a disc lies more than {NEAR_MM:.0f} mm from the true one of its level, or on one of another level",
     "missed": "a true disc has no prediction",
     "extra": "a disc was found that is known to lie outside the field of view",
     "not sagittal": "its slices are not sagittal: the sagittal view is blurred",

@@ -8,7 +8,7 @@ import numpy as np
 from nibabel.affines import apply_affine
 from scipy import ndimage
 
-from utils.discs import FIRST, LANDMARKS, LAST
+from utils.discs import FIRST, LANDMARKS, LAST, name
 from utils.scans.limits import MAX_VOXELS
 from utils.scans.nifti import ScanError, load_volume
 
@@ -130,9 +130,18 @@ def label_volume(scan, levels, world):
     bytes
         Equal for equal discs. Voxel size, unit, sform, qform and both codes are those of the scan, in its own kind of
         NIfTI: every program puts the two in the same place, whichever of the forms it reads.
+
+    Raises
+    ------
+    ScanError
+        If two discs lie in one voxel, which holds a single level.
     """
     data = np.zeros(scan.data.shape, np.uint8)
-    data[tuple(voxels_of(scan, world).T)] = levels
+    for level, voxel in zip(levels, map(tuple, voxels_of(scan, world)), strict=True):
+        if data[voxel]:
+            names = f"{name(int(data[voxel]))} and {name(int(level))}"
+            raise ScanError(f"{names} lie in one voxel: its voxels are too large, or one of the two is misplaced")
+        data[voxel] = level
     kind = nibabel.Nifti2Image if isinstance(scan.header, nibabel.Nifti2Header) else nibabel.Nifti1Image
     header = kind.header_class()
     header.set_data_dtype(data.dtype)

@@ -148,9 +148,17 @@ def _in_mm(affine, header):
     return affine
 
 
+def header_of(path):
+    """Return the half of a pair of files that has the header; any other file, and a half alone, as it is."""
+    if path.suffix.lower() != ".img":
+        return path
+    half = path.with_suffix(".HDR" if path.suffix.isupper() else ".hdr")
+    return half if os.path.exists(half) else path
+
+
 def _check_header(path):
     """Refuse what nibabel would accept: voxels of no size, and a header so long that reading it takes for ever."""
-    with nibabel.openers.ImageOpener(path) as stream:
+    with nibabel.openers.ImageOpener(header_of(path)) as stream:
         head = stream.read(352).ljust(352, b"\0")
     for order in "<>":
         (kind,) = struct.unpack_from(f"{order}i", head)

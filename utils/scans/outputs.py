@@ -10,8 +10,8 @@ import numpy as np
 
 from utils.discs import name
 from utils.system.files import UserError
+from utils.system.manifest import TOOL
 
-TOOL = "disc-labels"
 REVIEWED = ("corrected", "good")  # by a person: labels that are never replaced
 
 

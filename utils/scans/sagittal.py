@@ -114,7 +114,7 @@ def _means(data, axis, bounds):
 
 
 def is_sagittal(scan):
-    """Return whether a scan's slices were taken from the side: no other way are its voxels three times as thick."""
+    """Return whether slices may be sagittal: not where voxels are three times as long in another direction."""
     sizes = np.linalg.norm(scan.affine[:3, :3], axis=0)
     return bool(sizes[_sagittal_axes(scan.affine)[0]] > sizes.max() / 3)
 

@@ -6,7 +6,7 @@ import numpy as np
 
 WEAR_SHARES, WEAR_ODDS = (0.05, 0.25, 0.6, 0.95), (0.4, 0.3, 0.2, 0.1)  # of worn discs, from young to old subjects
 _WEAR = ([1, 4, 7, 9, 18, 24], [0.2, 1.2, 1.3, 0.4, 0.6, 1.4])  # how much more often a disc is worn, by level
-COLLAPSE_SHARE = 0.2  # of the subjects with a disc L5-S1 that is nearly gone (and as many worn ones above it)
+COLLAPSE_SHARE = 0.2  # of the subjects with a disc L5-S1 that is nearly gone, in some of them one above it too
 FUSED_SHARE = 0.08  # of the subjects with a block vertebra, in the cervical spine as a rule
 FRACTURE_SHARE = 0.12  # of the subjects with fractured bodies, mostly T7 to L4
 TUMOUR_SHARE = 0.05  # of the subjects with bodies replaced by a tumour

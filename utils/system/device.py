@@ -37,7 +37,7 @@ def autocast(device, enabled):
 
 
 def keep_memory():
-    """Let the C library keep freed memory, since every batch on the CPU needs as much again, page by page.
+    """Let the C library keep freed memory: it would give that of each batch back, and the next needs as much again.
 
     It saves a tenth of the time of a training on two cores. Without glibc nothing happens.
     """

@@ -9,6 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+ROTATION = 15.0  # largest angle in degrees
+ZOOM = 0.2  # largest one in or out, as a logarithm
+ELASTIC = 2.5  # standard deviation of the elastic displacement in pixels at its knots, about 64 pixels apart
+
 
 @dataclass(frozen=True)
 class Map:
@@ -53,22 +57,20 @@ class Map:
         return moved
 
 
-def crop_map(shape, out_shape, centre=None):
+def crop_map(shape, out_shape):
     """Return the map that cuts or pads a slice of ``shape`` to ``out_shape`` and changes nothing else.
 
     Parameters
     ----------
     shape, out_shape : (H, W)
-    centre : (2,) array, optional
-        Point of the slice that comes to the middle; the slice's own middle by default.
     """
-    middle = (np.asarray(shape) - 1) / 2 if centre is None else np.asarray(centre, float)
+    middle = (np.asarray(shape) - 1) / 2
     middle_out = (np.asarray(out_shape) - 1) / 2
     # Whole pixels: a plain crop must not blur.
     return Map(np.eye(2), np.round(middle - middle_out) + middle_out, middle_out, None, tuple(out_shape))
 
 
-def sample_map(rng, shape, points, out_shape, rotation=15.0, scale=0.2, elastic=2.5):
+def sample_map(rng, shape, points, out_shape):
     """Draw a random map from a slice to a training image.
 
     Parameters
@@ -79,30 +81,24 @@ def sample_map(rng, shape, points, out_shape, rotation=15.0, scale=0.2, elastic=
     points : (N, 2) array
         Its discs; the output is centred near one of them, so that some stay in view.
     out_shape : (H, W)
-    rotation : float
-        Largest angle in degrees.
-    scale : float
-        Largest zoom in or out, as a logarithm.
-    elastic : float
-        Standard deviation of the elastic displacement in pixels at its knots, about 64 pixels apart.
 
     Returns
     -------
     Map
     """
-    angle = np.deg2rad(rng.uniform(-rotation, rotation))
+    angle = np.deg2rad(rng.uniform(-ROTATION, ROTATION))
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     shape, out_shape = np.asarray(shape), tuple(out_shape)
     centre = (shape - 1) / 2
     if len(points):
         centre = 0.5 * (centre + points[rng.integers(len(points))])
     centre = centre + rng.uniform(-0.15, 0.15, 2) * out_shape
-    knots = rng.normal(0, elastic, (2, 5, 5)) if rng.random() < 0.5 else None
+    knots = rng.normal(0, ELASTIC, (2, 5, 5)) if rng.random() < 0.5 else None
     field = None
     if knots is not None:
         zoom = [size / 5 for size in out_shape]
         field = np.stack([ndimage.zoom(k, zoom, order=3, mode="nearest") for k in knots]).astype(np.float32)
-    matrix = turn * np.exp(rng.uniform(-scale, scale))
+    matrix = turn * np.exp(rng.uniform(-ZOOM, ZOOM))
     return Map(matrix, centre, (np.array(out_shape) - 1) / 2, field, out_shape)
 
 

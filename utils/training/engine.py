@@ -128,7 +128,7 @@ def validate(labeller, val_sets, shown):
     return scores, [torch.from_numpy(heat) for heat in heats[:shown]]
 
 
-def calibrate(labeller, samples, views=None, seed=0):
+def calibrate(labeller, samples, views=None):
     """Fit the confidences on a validation split: on its scans as they are, and on augmented views of them.
 
     Parameters
@@ -138,7 +138,6 @@ def calibrate(labeller, samples, views=None, seed=0):
     samples : sequence of Sample
     views : int, optional
         Augmented views; `CALIBRATION_VIEWS` by default.
-    seed : int
 
     Returns
     -------
@@ -148,7 +147,7 @@ def calibrate(labeller, samples, views=None, seed=0):
     labeller.network.eval()
     labeller.calibration, labeller.level_calibration = Calibration(), LevelCalibration()
     augmented = (
-        transform_slabs(np.random.default_rng([seed, 3, view]), samples[view % len(samples)])
+        transform_slabs(np.random.default_rng([0, 3, view]), samples[view % len(samples)])
         for view in range(CALIBRATION_VIEWS if views is None else views)
     )
     found, chains, n_true = [], [], 0
@@ -172,12 +171,19 @@ def calibrate(labeller, samples, views=None, seed=0):
 
 
 def mean_score(scores):
-    """Return (identified, distance) of an epoch: the mean over the validation sets, each with the same weight."""
-    identified, distances = zip(*scores.values(), strict=True)
-    known = [distance for distance in distances if np.isfinite(distance)]
-    return float(np.mean(identified)), float(np.mean(known)) if known else float("nan")
+    """Return (identified, distance) of an epoch: the mean over the validation sets, each with the same weight.
+
+    A set that has no disc, or of the distances one in which none was identified, is left out of it.
+    """
+    known = [[value for value in values if np.isfinite(value)] for values in zip(*scores.values(), strict=True)]
+    return tuple(float(np.mean(values)) if values else float("nan") for values in known)
 
 
 def better(score, best):
-    """Decide whether (identified, distance) beats the best so far: a higher share, then a lower distance."""
-    return best is None or score[0] > best[0] or (score[0] == best[0] and score[1] < best[1])
+    """Decide whether (identified, distance) beats the best so far: a higher share, then a lower distance.
+
+    Where no validation set has a disc, the last epoch is the best.
+    """
+    if best is None or np.isnan(score[0]):
+        return True
+    return score[0] > best[0] or (score[0] == best[0] and score[1] < best[1])
