@@ -85,7 +85,7 @@ def test_all_folds_are_prepared_and_checked_before_the_first_training(tmp_path, 
     monkeypatch.setattr(folds, "load_split", lambda *_: SimpleNamespace(without_pixels=lambda: [lumbar()]))
     (tmp_path / "folds.json").write_text('[["a"], ["b"], ["c"]]')
     flags = ["--data", "x", "--folds", str(tmp_path / "folds.json"), "--out", str(tmp_path / "out")]
-    with pytest.raises(UserError, match="data0 has a column 'nonsense' with values: give another --by"):
+    with pytest.raises(UserError, match="data0 has no column 'nonsense' with values: give another one"):
         folds.main([*flags, "--by", "nonsense"])
     with pytest.raises(RuntimeError, match="enough"):
         folds.main([*flags, "--by", "name"])
