@@ -73,7 +73,8 @@ def test_all_folds_are_prepared_and_checked_before_the_first_training(tmp_path, 
 
     def prepare(tree, out, split, levels):
         made.append(out.name)
-        save_table(out / "samples.tsv", [("file", "name", "split"), ("x.npz", "sub-1_T2w", "test")], "\t")
+        rows = [("file", "name", "contrast", "split"), ("x.npz", "sub-1_T2w", "T2w", "test")]
+        save_table(out / "samples.tsv", rows, "\t")
         return out
 
     def train_first(data, out, flags):
@@ -88,7 +89,7 @@ def test_all_folds_are_prepared_and_checked_before_the_first_training(tmp_path, 
     with pytest.raises(UserError, match="data0 has no column 'nonsense' with values: give another one"):
         folds.main([*flags, "--by", "nonsense"])
     with pytest.raises(RuntimeError, match="enough"):
-        folds.main([*flags, "--by", "name"])
+        folds.main([*flags, "--by", "contrast"])
     assert made == ["data0", "data0", "data1", "data2", "fold0"]
 
 
