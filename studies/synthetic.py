@@ -1,7 +1,5 @@
 """Synthetic volumes labelled without a file in between."""
 
-from pathlib import Path
-
 from utils.scans.nifti import Scan
 from utils.scans.sagittal import slabs_of
 
@@ -20,6 +18,6 @@ def label_synthetic(labeller, volume):
     world : dict of int to (3,) array
         Level to the place of its disc, in mm of the volume's world.
     """
-    slabs, offsets, plane = slabs_of(Scan(Path("phantom"), volume.data, volume.affine), labeller.resolution)
+    slabs, offsets, plane = slabs_of(Scan(volume.data, volume.affine), labeller.resolution)
     found = labeller.label(slabs, offsets)
     return found, dict(zip(found.levels, plane.to_world(found.points, found.across), strict=True))

@@ -57,7 +57,7 @@ def lumbar():
     anatomy = generate_anatomy(rng)
     top = anatomy.points[18, 0]
     volume = generate_volume(rng, anatomy, "T2w", (top, top + 260), (4.0, 1.0, 1.0))
-    slabs, offsets, _ = slabs_of(Scan(SHIPPED, volume.data, volume.affine))
+    slabs, offsets, _ = slabs_of(Scan(volume.data, volume.affine))
     return slabs, offsets
 
 

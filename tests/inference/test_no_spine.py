@@ -32,7 +32,7 @@ def spine():
     anatomy = generate_anatomy(rng)
     field = anatomy.points[18, 0] + 15, anatomy.points[25, 0] + 60  # lumbar
     volume = generate_volume(rng, anatomy, "T2w", field, [0.8] * 3, np.zeros(3), 0)
-    return *cut(Scan("phantom", volume.data, volume.affine)), volume.levels
+    return *cut(Scan(volume.data, volume.affine)), volume.levels
 
 
 def cut(scan):
@@ -126,7 +126,7 @@ def test_a_real_scan_that_is_rotated_or_flipped_has_no_high_confidence(subject, 
     scan = read_scan(REAL / f"{subject}.nii.gz")
     slabs, offsets = cut(scan)
     # Left to right becomes head to foot: what is cut as sagittal is axial.
-    axial = cut(Scan(scan.path, scan.data, scan.affine[[2, 1, 0, 3]]))
+    axial = cut(Scan(scan.data, scan.affine[[2, 1, 0, 3]]))
     for altered in ((slabs[:, ::-1], offsets), (slabs[:, :, ::-1], offsets), axial):
         found = labeller.label(np.ascontiguousarray(altered[0]), altered[1])
         assert (found.confidence < 0.9).all()

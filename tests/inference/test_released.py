@@ -159,7 +159,7 @@ def test_a_network_turned_into_a_view_gives_the_same_labels(view, file, first, t
     for seed, (contrast, view_mm) in enumerate((("T1w", (40.0, 280.0)), ("T2w", (500.0, 740.0)))):
         rng = np.random.default_rng([78, seed])
         volume = generate_volume(rng, generate_anatomy(rng), contrast, view_mm, (1.0, 1.0, 1.0))
-        slabs, offsets, _ = slabs_of(Scan(path, volume.data, volume.affine))
+        slabs, offsets, _ = slabs_of(Scan(volume.data, volume.affine))
         slabs = slabs[:, :256, :256]
         square = np.zeros((len(slabs), 256, 256), np.float32)
         square[:, : slabs.shape[1], : slabs.shape[2]] = slabs

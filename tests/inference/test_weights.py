@@ -36,7 +36,7 @@ def test_they_label_the_discs_of_new_subjects():
         rng = np.random.default_rng([77, seed])
         anatomy = generate_anatomy(rng)
         volume = generate_volume(rng, anatomy, contrast, choose_field_of_view(rng, anatomy), (1.0, 1.0, 1.0))
-        scan = Scan(SHIPPED, volume.data, volume.affine)
+        scan = Scan(volume.data, volume.affine)
         slabs, offsets, plane = slabs_of(scan)
         prediction = labeller.label(slabs, offsets)
         world = dict(zip(prediction.levels, plane.to_world(prediction.points, prediction.across), strict=True))

@@ -93,7 +93,7 @@ def in_world(scan, plane, prediction):
     LabelledScan
     """
     world = plane.to_world(prediction.points, prediction.across)
-    voxels = np.clip(scan.to_voxel(world), 0, np.array(scan.data.shape) - 1)
+    voxels = scan.to_voxel_inside(world)
     flags = [*position_flags(scan), *([] if is_sagittal(scan) else ["not sagittal"]), *doubts_of(prediction)]
     other = {name(old): name(new) for old, new in prediction.other_levels.items() if old in prediction.levels}
     return LabelledScan(

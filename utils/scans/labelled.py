@@ -2,10 +2,9 @@
 
 import nibabel
 import numpy as np
-from nibabel.affines import apply_affine
 
 from utils.discs import FIRST, name
-from utils.scans.nifti import SAME_PLACE_MM, ScanError
+from utils.scans.nifti import SAME_PLACE_MM, ScanError, corners_of, farthest_apart
 from utils.scans.sagittal import normalise, sagittal, slabs_of
 from utils.scans.sample import UNKNOWN, Sample, level_states
 
@@ -92,8 +91,7 @@ def check_same_space(discs, image):
     """
     if discs.shape != image.data.shape:
         return
-    corners = np.stack(np.meshgrid(*((0, size - 1) for size in discs.shape)), -1).reshape(-1, 3)
-    away = np.linalg.norm(apply_affine(discs.affine, corners) - apply_affine(image.affine, corners), axis=1).max()
+    away = farthest_apart(discs.shape, discs.affine, image.affine)
     if away > SAME_PLACE_MM:
         raise ScanError(
             f"labels and image have the same grid but lie up to {away:.3g} mm apart: the labels have "
@@ -118,8 +116,7 @@ def _inside(world, image):
 
 def _outside(level, place, image):
     """Return a sentence that says where a label and the image lie."""
-    corners = np.stack(np.meshgrid(*((0, size - 1) for size in image.data.shape)), -1).reshape(-1, 3)
-    reach = apply_affine(image.affine, corners)
+    reach = corners_of(image.data.shape, image.affine)
     return (
         f"{name(level)} at {_place(place)} lies outside of the image, which reaches from {_place(reach.min(0))} to "
         f"{_place(reach.max(0))}"

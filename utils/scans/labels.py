@@ -111,7 +111,7 @@ def _fault(voxels, affine):
 
 def voxels_of(scan, world):
     """Return the voxels (N, 3) of a scan that hold places in mm (N, 3); those beyond its edge are put on the edge."""
-    return np.clip(np.round(scan.to_voxel(world)), 0, np.array(scan.data.shape) - 1).astype(int)
+    return np.round(scan.to_voxel_inside(world)).astype(int)
 
 
 def label_volume(scan, levels, world):

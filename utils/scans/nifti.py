@@ -41,7 +41,6 @@ class Scan:
 
     Attributes
     ----------
-    path : Path
     data : (X, Y, Z) float32 array
     affine : (4, 4) array
         From voxels to world mm.
@@ -49,7 +48,6 @@ class Scan:
         Of the file.
     """
 
-    path: Path
     data: np.ndarray
     affine: np.ndarray
     header: nibabel.Nifti1Header | None = None
@@ -57,6 +55,20 @@ class Scan:
     def to_voxel(self, world):
         """Convert world mm (N, 3) to voxel coordinates (N, 3)."""
         return apply_affine(np.linalg.inv(self.affine), np.reshape(world, (-1, 3)))
+
+    def to_voxel_inside(self, world):
+        """Convert world mm (N, 3) to voxel coordinates (N, 3); a place beyond the edge is put on the edge."""
+        return np.clip(self.to_voxel(world), 0, np.array(self.data.shape) - 1)
+
+
+def corners_of(shape, affine):
+    """Return the places (8, 3) in mm of the voxels at the corners of a grid."""
+    return apply_affine(affine, np.stack(np.meshgrid(*((0, size - 1) for size in shape)), -1).reshape(-1, 3))
+
+
+def farthest_apart(shape, one, other):
+    """Return the largest distance in mm of two affines at the corners of a grid."""
+    return np.linalg.norm(corners_of(shape, one) - corners_of(shape, other), axis=1).max()
 
 
 def position_flags(scan):
@@ -66,13 +78,12 @@ def position_flags(scan):
         return ["no position"]
     if not (sform and qform):
         return []
-    corners = np.stack(np.meshgrid(*((0, size - 1) for size in scan.data.shape)), -1).reshape(-1, 3)
     try:
         other = _in_mm(scan.header.get_qform(), scan.header)
     except ValueError:  # a qform that is no rotation
         return ["two positions"]
-    away = np.linalg.norm(apply_affine(scan.affine, corners) - apply_affine(other, corners), axis=1)
-    return [] if away.max() <= SAME_PLACE_MM else ["two positions"]
+    away = farthest_apart(scan.data.shape, scan.affine, other)
+    return [] if away <= SAME_PLACE_MM else ["two positions"]
 
 
 def load_volume(path, max_voxels):
@@ -225,4 +236,4 @@ def read_scan(path, max_voxels=MAX_VOXELS):
         raise ScanError("it holds values that are not finite, or beyond 3e38")
     if low == high:
         raise ScanError("all of its voxels have the same value")
-    return Scan(Path(path), data, affine, header)
+    return Scan(data, affine, header)

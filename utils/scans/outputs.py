@@ -6,8 +6,6 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from utils.discs import name
 from utils.system.files import UserError
 from utils.system.manifest import TOOL
@@ -59,7 +57,7 @@ def describe_discs(scan, levels, world, confidence):
     list of dict
         Level, name, confidence, voxel (a place beyond the edge is put on the edge), and world mm.
     """
-    voxels = np.clip(scan.to_voxel(world), 0, np.array(scan.data.shape) - 1)
+    voxels = scan.to_voxel_inside(world)
     return [
         {
             "level": int(level), "name": name(level), "confidence": round(float(value), 4),
