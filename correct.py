@@ -47,6 +47,8 @@ from utils.scans.outputs import TOOL, Job, describe_discs, digest, image_digest,
 from utils.scans.sagittal import slabs_of
 from utils.system.files import UserError, run, save_bytes, save_json
 
+MANUAL = "Manual"  # the tool that made corrected labels, in their sidecar
+
 
 @dataclass
 class Labels:
@@ -125,9 +127,11 @@ def accept(labels, correction, review, report):
     if not labels.job.labels.exists():
         raise UserError("its label volume is missing: label the scan again")
     if before := labels.job.review():  # what was corrected stays that
-        if before == review:  # again in the report too, where an interruption kept it out
-            report.review(labels.entry, for_page(review))
+        if before["Status"] == "good" and labels.entry["review"] != for_page(before):  # interrupted between the two
+            report.review(labels.entry, for_page(before))
         return "unchanged"
+    if any(tool["Name"] == MANUAL for tool in labels.sidecar["GeneratedBy"]):
+        raise UserError("a correction of it was interrupted: apply that one again, or label the scan again")
     if correction.key is None:
         raise UserError(
             "the file does not say which labels of it are good: run predict.py again, and save the corrections again"
@@ -159,19 +163,18 @@ def correct(labels, correction, review, report, max_voxels):
     held = [digest(job.labels.read_bytes())] if job.labels.exists() else []
     if sidecar.get("Review") == review and held == [digest(volume)] and labels.entry["review"] == for_page(review):
         return "unchanged"
-    by_hand = {"Name": "Manual", "Description": "labels corrected in the QC report", "Date": review["Time"]}
-    made_by = [tool for tool in sidecar["GeneratedBy"] if tool["Name"] != "Manual"]
+    by_hand = {"Name": MANUAL, "Description": "labels corrected in the QC report", "Date": review["Time"]}
+    made_by = [tool for tool in sidecar["GeneratedBy"] if tool["Name"] != MANUAL]
     new = {
         "GeneratedBy": [*made_by, {**by_hand, "Author": review["By"]} if review["By"] else by_hand],
-        "LabelDigests": [digest(volume)], "Review": review,
         # What was said of the labels that these replace.
         "MarginToShiftedChain": None, "LevelConfidence": None, "OtherNumbering": {}, "Vertebrae": None,
         "Discs": describe_discs(scan, correction.levels, correction.world, correction.confidence),
     }  # fmt: skip
     # An interruption leaves no label volume that its sidecar does not know, and none that it calls corrected too early.
-    save_json(job.sidecar, {**sidecar, "LabelDigests": sorted({digest(volume), *held})})
+    save_json(job.sidecar, {**sidecar, **new, "LabelDigests": sorted({digest(volume), *held})})
     save_bytes(job.labels, volume)
-    save_json(job.sidecar, {**sidecar, **new})
+    save_json(job.sidecar, {**sidecar, **new, "LabelDigests": [digest(volume)], "Review": review})
     shown = next(index for index, slab in enumerate(labels.entry["slabs"]) if slab["shown"])
     prediction_picture(images[shown], correction, plane.spacing, job.picture, job.stem.name)
     report.review(labels.entry, for_page(review), correction.levels, correction.points, correction.across)

@@ -20,7 +20,12 @@ def build_parser():
     data.add_argument("--learn", type=parse_levels, default=LEVELS, metavar="LEVELS", help="discs to train on")
     scores = parser.add_argument_group("scores")
     scores.add_argument("--levels", type=parse_levels, default=LEVELS, help="discs to score")
-    scores.add_argument("--by", default="contrast", metavar="COLUMN", help="group scans by this column")
+    scores.add_argument(
+        "--by",
+        default="contrast",
+        metavar="COLUMN",
+        help="group scans by contrast, source or a column of participants.tsv",
+    )
     add_training_flags(parser)
     return parser
 

@@ -26,8 +26,9 @@ def refusal(folder, tmp_path):
         torch.manual_seed(0)
         run = {
             "format": FORMAT, "model": model, "state_dict": build_model(**model).state_dict(), "levels": CHANNELS,
-            "resolution": 1.0, "output": "logits", "prior": None, "epoch": 1, "losses": [], "data": [str(folder)],
-            "samples": Data([folder]).digest(), "args": {"synthetic": 2, "data": [], "out": "x"},
+            "resolution": 1.0, "output": "logits", "prior": None, "epoch": 2, "calibration": None,
+            "data": [str(folder)], "samples": Data([folder]).digest(),
+            "args": {"synthetic": 2, "data": [], "out": "x", "epochs": 2},
         }  # fmt: skip
         save_checkpoint(tmp_path / "run.pt", {**run, **changes})
         with pytest.raises(UserError) as raised:
@@ -44,8 +45,8 @@ def test_data_that_changed_since_the_training_are_refused(folder, refusal):
     assert refusal(samples=before).startswith(f"{folder} changed since ")
 
 
-def test_a_run_that_was_stopped_within_an_epoch_is_refused(refusal, tmp_path):
-    assert refusal(losses=[0.5]) == f"{tmp_path / 'run.pt'} was stopped within an epoch: finish it by train.py --resume"
+def test_a_run_that_is_not_finished_is_refused(refusal, tmp_path):
+    assert refusal(epoch=1).startswith(f"{tmp_path / 'run.pt'} is of a training that is not finished")
 
 
 @pytest.mark.parametrize(

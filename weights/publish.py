@@ -35,8 +35,8 @@ def check(checkpoint, run):
         raise UserError(f"{run} was not trained with --synthetic, so it lacks levels: give a run that was")
     if not all(key in checkpoint["args"] for key in ("data", "out")):
         raise UserError(f"{run} is published already, and its data are no longer known: give the run it was made of")
-    if checkpoint["losses"]:
-        raise UserError(f"{run} was stopped within an epoch: finish it by train.py --resume")
+    if checkpoint["calibration"] is None and checkpoint["epoch"] < checkpoint["args"]["epochs"]:
+        raise UserError(f"{run} is of a training that is not finished: go on with it by train.py --resume")
     if not unchanged(checkpoint):
         raise UserError(
             f"{', '.join(data_of(checkpoint))} changed since {run} was trained, which may have seen what it would be "

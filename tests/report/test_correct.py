@@ -1,8 +1,9 @@
 """Corrections of labels: what is read of them, what is refused, and what correct.py writes."""
 
-import contextlib
 import csv
+import itertools
 import json
+import operator
 import shutil
 
 import nibabel
@@ -94,7 +95,7 @@ def test_a_disc_is_in_the_voxel_that_was_clicked(codes, tilt, tmp_path, monkeypa
 
 
 def test_everything_that_belongs_to_a_scan_says_that_it_was_corrected(folder, tmp_path, capsys):
-    picture = (folder / f"{NAME}_discs.png").read_bytes()
+    picture, (before,) = (folder / f"{NAME}_discs.png").read_bytes(), scans_of_page(folder / "report.html")
     path = save(tmp_path / "corrections.json", correction_of(folder, [(22, 20, 36, 1), (23, 50, 36, 1)]))
     assert apply(path, folder) == 0
     assert "1 corrected, 0 accepted as good" in capsys.readouterr().out
@@ -111,6 +112,7 @@ def test_everything_that_belongs_to_a_scan_says_that_it_was_corrected(folder, tm
     assert [row["level"] for row in table(folder / "discs.csv")] == ["22", "23"]
     assert [(row["discs"], row["review"]) for row in table(folder / "scans.csv")] == [("2", "corrected")]
     (entry,) = scans_of_page(folder / "report.html")
+    assert entry["key"] != before["key"]  # the review status in the browser was that of the labels before
     assert entry["review"]["status"] == "corrected" and [disc["level"] for disc in entry["discs"]] == [22, 23]
 
 
@@ -125,25 +127,52 @@ def test_applying_a_file_twice_changes_nothing(folder, tmp_path, capsys):
     }
 
 
-@pytest.mark.parametrize("step", ["save_bytes", "prediction_picture", "write_predictions"])
-@pytest.mark.parametrize("status", ["corrected", "good"])
-def test_what_an_interruption_left_undone_is_done_by_the_next_call(status, step, folder, tmp_path, monkeypatch):
+STEPS = [
+    ("corrected", "save_json", 1, False), ("corrected", "save_bytes", 1, False), ("corrected", "save_json", 2, False),
+    ("corrected", "prediction_picture", 1, True), ("corrected", "Report.review", 1, True),
+    ("corrected", "write_predictions", 1, True), ("good", "save_json", 1, False), ("good", "Report.review", 1, True),
+    ("good", "write_predictions", 1, True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("status", "step", "time", "reviewed"), STEPS)
+def test_what_an_interruption_left_undone_is_done_by_the_next_call(
+    status, step, time, reviewed, folder, tmp_path, monkeypatch
+):
     path = save(tmp_path / "corrections.json", correction_of(folder, [(22, 20, 36, 1)], status=status))
-    whole = shutil.copytree(folder, tmp_path / "whole")
+    whole, calls = shutil.copytree(folder, tmp_path / "whole"), itertools.count(1)
     apply(path, whole)
+    original = operator.attrgetter(step)(correct)
 
-    def interrupt(*_):
-        raise KeyboardInterrupt
+    def interrupt(*arguments):
+        if next(calls) == time:
+            raise KeyboardInterrupt
+        return original(*arguments)
 
-    with monkeypatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
-        patch.setattr(correct, step, interrupt)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(f"correct.{step}", interrupt)
         apply(path, folder)
     sidecar = json.loads((folder / f"{NAME}_label-discs_dlabel.json").read_text())
-    assert ("Review" in sidecar) == (step != "save_bytes" or status == "good")  # not before the labels are there
+    assert ("Review" in sidecar) == reviewed  # not before the labels are there
     apply(path, folder)
     assert {file.relative_to(folder): content for file, (content, _) in state(folder).items()} == {
         file.relative_to(whole): content for file, (content, _) in state(whole).items()
     }
+
+
+def test_labels_of_an_interrupted_correction_are_not_good(folder, tmp_path, monkeypatch, capsys):
+    entry = correction_of(folder, [(22, 20, 36, 1)])
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(correct, "save_bytes", interrupt)
+        apply(save(tmp_path / "corrections.json", entry), folder)
+    assert apply(save(tmp_path / "good.json", {**entry, "status": "good", "discs": []}), folder) == 1
+    assert "a correction of it was interrupted: apply that one again" in capsys.readouterr().err
+    assert predict_into(folder, [tmp_path / "scans" / f"{NAME}.nii.gz"], monkeypatch) == 0  # labelled again
+    assert read_discs(folder / f"{NAME}_label-discs_dlabel.nii.gz").levels.tolist() == LEVELS.tolist()
 
 
 @pytest.mark.parametrize(
@@ -288,7 +317,7 @@ def test_a_scan_that_failed_stays_in_the_report(tmp_path, monkeypatch):
         ({"points": [(21, 50, 36, 1), (22, 20, 36, 1)]}, "from top to bottom"),
         (
             {"points": [(21, 20, 36, 1), (22, 20.2, 36, 1)]},
-            "L1-L2 and L2-L3 lie in one voxel: its voxels",
+            "L1-L2 and L2-L3 lie in one voxel: move or",
         ),
         ({"points": [(21, -40, 36, 1)]}, "outside of the scan"),
         ({"points": [(21, 20, 500, 1)]}, "outside of the scan"),
@@ -315,6 +344,15 @@ def test_one_bad_correction_is_refused_and_the_others_go_on(change, reason, tmp_
     assert "1 corrected" in said.out
     assert {file: file.read_bytes() for file in folder.glob("sub-1_*")} == before
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_scan_whose_discs_are_predicted_in_one_voxel_is_listed(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(predicted, "ROWS", np.array([20.0, 50, 80, 80.1]))
+    scan = tmp_path / "scans" / "sub-2_T2w.nii.gz"
+    save_scan(scan)
+    assert predict_into(folder, [scan], monkeypatch) == 1
+    assert "sub-2_T2w.nii.gz: L3-L4 and L4-L5 lie in one voxel: move or delete" in capsys.readouterr().err
+    assert not list(folder.glob("sub-2*"))
 
 
 def test_a_disc_that_was_predicted_outside_of_the_scan_may_stay_there(tmp_path, monkeypatch, capsys):

@@ -62,7 +62,7 @@ def test_the_same_discs_whatever_the_order_of_axes(codes, tilt, tmp_path):
 def test_two_discs_in_one_voxel_are_refused(tmp_path):
     scan = read_scan(save(tmp_path / "a.nii", np.arange(60.0).reshape(3, 4, 5), np.diag([4.0, 4.0, 20.0, 1.0])))
     assert label_volume(scan, [3, 4], [[4, 4, 20], [4, 4, 31]])  # voxels 1 and 2 from below
-    with pytest.raises(ScanError, match="C2-C3 and C3-C4 lie in one voxel: its voxels are too large"):
+    with pytest.raises(ScanError, match="C2-C3 and C3-C4 lie in one voxel: move or delete one of them, or give"):
         label_volume(scan, [3, 4], [[4, 4, 20], [4, 4, 29]])
 
 

@@ -13,7 +13,7 @@ from utils.inference.checkpoint import data_of
 from utils.synthesis.batches import CHANNELS
 from utils.system import ranks
 from utils.system.files import UserError
-from utils.training.engine import mean_score
+from utils.training.engine import better, mean_score
 from utils.training.slices import Order
 from utils.training.sources import Joint, Synthetic
 
@@ -42,6 +42,14 @@ def test_every_validation_set_counts_the_same():
     assert np.isnan(mean_score({"b": (nan, nan)})).all()
     identified, distance = mean_score({"a": (1.0, 2.0), "b": (0.0, nan)})
     assert (identified, distance) == (0.5, 2.0)
+
+
+def test_the_best_epoch_has_the_highest_share_and_of_equal_ones_the_lowest_distance():
+    nan = float("nan")
+    assert better((0.5, 3.0), None) and better((0.6, 3.0), (0.5, 1.0)) and better((0.5, 1.0), (0.5, 2.0))
+    assert not better((0.5, 1.0), (0.6, 3.0)) and not better((0.5, 2.0), (0.5, 2.0))
+    assert better((nan, nan), (nan, nan))  # no set has a disc: the last epoch
+    assert better((0.1, 3.0), (nan, nan))  # by a version that took one set without a disc for all
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ class Correction:
     image_digest : str
         SHA-256 of the scan's file when it was labelled.
     key : str or None
-        Of the scan as certain weights labelled it; None in files of versions that did not save it.
+        Of the labels that were reviewed; None in files of versions that did not save it.
     status : str
         ``corrected``, or ``good`` where the labels are right as they are; the arrays are empty then.
     by, time, note : str

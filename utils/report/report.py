@@ -172,7 +172,7 @@ class Report:
         if levels is not None:
             discs = discs_of(levels, points, across)
             entry |= {"discs": discs, "n_discs": len(discs), "rows": [*map(row_of, levels)]}
-            entry |= {"lowest_confidence": None, "level_confidence": None, "margin": None}
+            entry |= {"lowest_confidence": None, "level_confidence": None, "margin": None, "key": key_of(entry)}
         save_json(self.folder / f"{_stem(entry['place'])}.json", entry)
 
     def entries(self, places):

@@ -1,13 +1,16 @@
 """Which scans predict.py labels, and where their outputs go."""
 
+import re
+
 from utils.scans.bids import find_scans, is_label_volume
 from utils.scans.ignored import ignored_images, ignored_summary
 from utils.scans.names import match_names, read_names, stem_of
-from utils.scans.nifti import header_of
 from utils.scans.outputs import TOOL, Job
 from utils.scans.selection import apart, check_tree
 from utils.system import ranks
 from utils.system.files import UserError, warn
+
+HALF = re.compile(r"\.(hdr|img)$", re.IGNORECASE)
 
 
 def folder_of(args):
@@ -35,15 +38,15 @@ def list_jobs(args):
             warn(ignored_summary(ignored, args.contrasts))
     else:
         volumes = [path.name for path in args.scans if is_label_volume(path)]
-        jobs = [Job(header_of(path), args.out / stem_of(path)) for path in args.scans if not is_label_volume(path)]
-        if nameless := [job.image for job in jobs if not stem_of(job.image)]:
+        if nameless := [path for path in args.scans if not stem_of(path)]:
             raise UserError(f"{nameless[0]} has no name of its own: name a NIfTI file, or give a BIDS tree with --data")
+        jobs = [Job(path, args.out / stem_of(path)) for path in args.scans if not is_label_volume(path)]
         if not jobs:
             raise UserError(f"{args.scans[0]} is a label volume: name the scan that it belongs to")
         if volumes and ranks.rank() == 0:
             warn(f"label volumes are no scans and are left out: {len(volumes)}, such as {volumes[0]}")
         # A scan may be named twice, as by two patterns, and a pair by both of its halves.
-        jobs = list({job.source: job for job in reversed(jobs)}.values())[::-1]
+        jobs = list({HALF.sub("", job.source): job for job in reversed(jobs)}.values())[::-1]
     if not jobs:
         raise UserError(f"{args.data} holds no scan with the contrasts {', '.join(args.contrasts)}")
     jobs, namesakes = apart(wanted_by(args.only, jobs) if args.only else jobs, "stem")

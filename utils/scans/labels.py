@@ -140,7 +140,7 @@ def label_volume(scan, levels, world):
     for level, voxel in zip(levels, map(tuple, voxels_of(scan, world)), strict=True):
         if data[voxel]:
             names = f"{name(int(data[voxel]))} and {name(int(level))}"
-            raise ScanError(f"{names} lie in one voxel: its voxels are too large, or one of the two is misplaced")
+            raise ScanError(f"{names} lie in one voxel: move or delete one of them, or give a scan with smaller voxels")
         data[voxel] = level
     kind = nibabel.Nifti2Image if isinstance(scan.header, nibabel.Nifti2Header) else nibabel.Nifti1Image
     header = kind.header_class()

@@ -47,8 +47,8 @@ def _entries(line):
 
 
 def stem_of(path):
-    """Return the name of a NIfTI file, or of half of a pair, without its ending, in either case of letters."""
-    return re.sub(r"((\.nii)?(\.gz)?|\.hdr|\.img)\Z", "", path.name, count=1, flags=re.IGNORECASE)
+    """Return the name of a NIfTI file without its ending, in either case of letters."""
+    return re.sub(r"(\.nii)?(\.gz)?\Z", "", path.name, count=1, flags=re.IGNORECASE)
 
 
 def match_names(names, known):

@@ -184,6 +184,6 @@ def better(score, best):
 
     Where no validation set has a disc, the last epoch is the best.
     """
-    if best is None or np.isnan(score[0]):
+    if best is None or np.isnan([score[0], best[0]]).any():
         return True
     return score[0] > best[0] or (score[0] == best[0] and score[1] < best[1])
