@@ -315,10 +315,7 @@ def test_a_scan_that_failed_stays_in_the_report(tmp_path, monkeypatch):
         ({"points": [(21, 20, 36, 1), (21, 50, 36, 1)]}, "one is there twice"),
         ({"points": [(22, 20, 36, 1), (21, 50, 36, 1)]}, "not in order"),
         ({"points": [(21, 50, 36, 1), (22, 20, 36, 1)]}, "from top to bottom"),
-        (
-            {"points": [(21, 20, 36, 1), (22, 20.2, 36, 1)]},
-            "L1-L2 and L2-L3 lie in one voxel: move or",
-        ),
+        ({"points": [(21, 20, 36, 1), (22, 20.2, 36, 1)]}, "L1-L2 and L2-L3 lie in one voxel: move or delete one"),
         ({"points": [(21, -40, 36, 1)]}, "outside of the scan"),
         ({"points": [(21, 20, 500, 1)]}, "outside of the scan"),
     ],

@@ -51,6 +51,13 @@ def stem_of(path):
     return re.sub(r"(\.nii)?(\.gz)?\Z", "", path.name, count=1, flags=re.IGNORECASE)
 
 
+def halves_of(path):
+    """Return the two files of a pair, that of the header first; any other file alone."""
+    if path.suffix.lower() not in (".hdr", ".img"):
+        return [path]
+    return [path.with_suffix(ending.upper() if path.suffix.isupper() else ending) for ending in (".hdr", ".img")]
+
+
 def match_names(names, known):
     """Find out which known subject or scan each name means.
 

@@ -19,6 +19,7 @@ import numpy as np
 from nibabel.affines import apply_affine
 
 from utils.scans.limits import MAX_VOXELS
+from utils.scans.names import halves_of
 
 LONGEST_HEADER = 2**26  # bytes before the voxels; extensions, which hold notes, are read whole
 MOST_BEHIND, PIECE = 2**26, 2**20  # bytes behind the voxels that are inflated, and at a time; a bomb holds more
@@ -159,17 +160,9 @@ def _in_mm(affine, header):
     return affine
 
 
-def header_of(path):
-    """Return the half of a pair of files that has the header; any other file, and a half alone, as it is."""
-    if path.suffix.lower() != ".img":
-        return path
-    half = path.with_suffix(".HDR" if path.suffix.isupper() else ".hdr")
-    return half if os.path.exists(half) else path
-
-
 def _check_header(path):
     """Refuse what nibabel would accept: voxels of no size, and a header so long that reading it takes for ever."""
-    with nibabel.openers.ImageOpener(header_of(path)) as stream:
+    with nibabel.openers.ImageOpener(halves_of(path)[0]) as stream:
         head = stream.read(352).ljust(352, b"\0")
     for order in "<>":
         (kind,) = struct.unpack_from(f"{order}i", head)

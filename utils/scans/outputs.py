@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from utils.discs import name
+from utils.scans.names import halves_of
 from utils.system.files import UserError
 from utils.system.manifest import TOOL
 
@@ -26,10 +27,7 @@ def image_digest(image):
     UserError
         If it cannot be read.
     """
-    pair = image.suffix.lower() in (".hdr", ".img")
-    endings = (".HDR", ".IMG") if image.suffix.isupper() else (".hdr", ".img")
-    halves = [image.with_suffix(ending) for ending in endings] if pair else [image]
-    return digest(b"".join(map(_bytes_of, halves)))
+    return digest(b"".join(map(_bytes_of, halves_of(image))))
 
 
 def _bytes_of(path):
