@@ -39,7 +39,7 @@ from utils.report.checks import SAME_MM, check_inside, check_newest
 from utils.report.corrections import read_corrections
 from utils.report.entries import scans_of_page
 from utils.report.pictures import prediction_picture
-from utils.report.predictions import claim_predictions, write_predictions
+from utils.report.predictions import claim_predictions, write_predictions, write_settled
 from utils.report.report import Report
 from utils.scans.labels import label_volume
 from utils.scans.nifti import ScanError, read_scan
@@ -85,7 +85,7 @@ def folder_of(predictions, corrections):
     return max(places, key=lambda place: sum(Job(None, place / stem).sidecar.exists() for stem in wanted))
 
 
-def find_labels(correction, entries, folder):
+def find_labels(correction, report):
     """Return the labels that a correction is for.
 
     Raises
@@ -93,15 +93,21 @@ def find_labels(correction, entries, folder):
     UserError
         If there are none, or their scan is not the one that was reviewed.
     """
-    entry = entries.get(correction.place)
-    if entry is None or entry["name"] != correction.name:
-        raise UserError(f"{folder} has no such scan: give the folder of the report with --predictions")
-    stem = folder / entry["place"]
+    stem = report.folder / correction.place
+    labelled = Job(None, stem).sidecar.exists()
     try:
         sidecar = json.loads(Job(None, stem).sidecar.read_text(encoding="utf-8"))
         job = Job(stem.parent / source_of(sidecar), stem)
     except (OSError, ValueError, LookupError, TypeError):
-        raise UserError("its sidecar is missing or damaged: label the scan again") from None
+        sidecar = None
+    # After the sidecar: predict.py removes the entry before it writes new labels, and so none is of older ones.
+    entry = next(report.entries([correction.place]), None)
+    if entry is None and labelled:
+        raise UserError("its labelling was interrupted, or goes on: run predict.py again, and review it then")
+    if entry is None or entry["name"] != correction.name or not entry["plane"]:
+        raise UserError(f"{report.folder} has no such scan: give the folder of the report with --predictions")
+    if sidecar is None:
+        raise UserError("its sidecar is missing or damaged: label the scan again")
     job.check_free(reviewed=True)
     if not job.image.exists():
         raise UserError(f"its scan {job.image} is missing: move it back")
@@ -126,8 +132,14 @@ def accept(labels, correction, review, report):
     """
     if not labels.job.labels.exists():
         raise UserError("its label volume is missing: label the scan again")
-    if before := labels.job.review():  # what was corrected stays that
-        if before["Status"] == "good" and labels.entry["review"] != for_page(before):  # interrupted between the two
+    before = labels.job.review()
+    if before and before["Status"] == "corrected":
+        check_newest(review, before)
+        if correction.key != labels.entry["key"]:
+            raise UserError("its labels were corrected since it was reviewed: review it again")
+        return "unchanged"  # what was corrected stays that
+    if before:
+        if labels.entry["review"] != for_page(before):  # interrupted between the two
             report.review(labels.entry, for_page(before))
         return "unchanged"
     if any(tool["Name"] == MANUAL for tool in labels.sidecar["GeneratedBy"]):
@@ -171,13 +183,14 @@ def correct(labels, correction, review, report, max_voxels):
         "MarginToShiftedChain": None, "LevelConfidence": None, "OtherNumbering": {}, "Vertebrae": None,
         "Discs": describe_discs(scan, correction.levels, correction.world, correction.confidence),
     }  # fmt: skip
-    # An interruption leaves no label volume that its sidecar does not know, and none that it calls corrected too early.
+    # An interruption leaves no label volume that its sidecar does not know, and none that it calls corrected before all
+    # else is written: until then, predict.py labels the scan again.
     save_json(job.sidecar, {**sidecar, **new, "LabelDigests": sorted({digest(volume), *held})})
     save_bytes(job.labels, volume)
-    save_json(job.sidecar, {**sidecar, **new, "LabelDigests": [digest(volume)], "Review": review})
     shown = next(index for index, slab in enumerate(labels.entry["slabs"]) if slab["shown"])
     prediction_picture(images[shown], correction, plane.spacing, job.picture, job.stem.name)
     report.review(labels.entry, for_page(review), correction.levels, correction.points, correction.across)
+    save_json(job.sidecar, {**sidecar, **new, "LabelDigests": [digest(volume)], "Review": review})
     return "corrected"
 
 
@@ -186,28 +199,32 @@ def for_page(review):
     return {key.lower(): value for key, value in review.items()}
 
 
+def write_page(folder):
+    """Write tables and page, unless the page shows all that the folder holds; after an interruption it does not."""
+    report = Report(folder)
+    report.recall()
+    if report.scans != scans_of_page(folder / "report.html"):
+        claim_predictions(folder)
+        write_predictions(report)
+
+
 def main(argv=None):
     """Apply corrections; one that is refused is listed, and the others go on."""
     args = build_parser().parse_args(argv)
     corrections, refused = read_corrections(args.corrections)
     folder = folder_of(args.predictions, corrections)
-    report = Report(folder)
-    report.recall()
-    entries = {entry["place"]: entry for entry in report.scans if entry["plane"] and not entry["reason"]}
-    done = []
+    report, done = Report(folder), []
     for correction in corrections:
         review = review_of(correction, args.corrections)
         try:
-            labels = find_labels(correction, entries, folder)
+            labels = find_labels(correction, report)
             if correction.status == "good":
                 done.append(accept(labels, correction, review, report))
             else:
                 done.append(correct(labels, correction, review, report, args.max_voxels))
         except (ScanError, UserError) as error:
             refused.append((correction.name, str(error)))
-    if report.scans != scans_of_page(folder / "report.html"):  # also after an interruption before they were written
-        claim_predictions(folder)
-        write_predictions(report)
+    write_settled(folder, lambda: write_page(folder))
     parts = [f"{done.count('corrected')} corrected", f"{done.count('good')} accepted as good"]
     parts += [f"{done.count('unchanged')} unchanged"] if "unchanged" in done else []
     print(f"{', '.join(parts)}; see {folder / 'report.html'}")

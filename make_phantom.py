@@ -109,7 +109,9 @@ def main(argv=None):
     """Make subjects, as the flags say."""
     args = build_parser().parse_args(argv)
     if args.out.exists() and any(args.out.iterdir()):
-        raise UserError(f"{args.out} is not empty: give a new folder with --out")
+        begun = any(args.out.glob("sub-phantom*")) and not (args.out / "dataset_description.json").exists()
+        state = "holds what an interrupted run left: remove it, or" if begun else "is not empty:"
+        raise UserError(f"{args.out} {state} give a new folder with --out")
     make = partial(make_subject, out=args.out, seed=args.seed)
     numbers = range(1, args.subjects + 1)
     with processes(args.jobs) if args.jobs > 1 else contextlib.nullcontext() as pool:

@@ -46,7 +46,7 @@ from utils.inference.labeller import load_labeller
 from utils.inference.scan import in_world
 from utils.report.entries import Slabs
 from utils.report.pictures import prediction_picture
-from utils.report.predictions import claim_predictions, describe_derivative, write_predictions
+from utils.report.predictions import claim_predictions, describe_derivative, write_predictions, write_settled
 from utils.report.report import Report
 from utils.report.summary import print_flags, print_scan
 from utils.scans.jobs import folder_of, list_jobs
@@ -93,10 +93,12 @@ class Labelling:
         self.made_by = description()
         name, made = labeller.source.name, labeller.checkpoint
         self.model = {"Weights": name, **made["model"], "Epoch": made["epoch"], "Digest": made["digest"]}
+        if "view" in made:  # of other software: --first-level may set how its file is read
+            self.model |= {"View": made["view"], "FirstLevel": made["levels"][0]}
         self.weights = f"{name}, epoch {made['epoch']}, {made['digest'][:8]}"
 
     def done(self, job):
-        """Return whether a person reviewed the labels, or this version made them to the end with these weights."""
+        """Return whether a reviewer corrected or accepted the labels, or this version made them with these weights."""
         try:
             content = json.loads(job.sidecar.read_text())
             whole = job.labels.exists()
@@ -107,12 +109,8 @@ class Labelling:
                 made = content.get("GeneratedBy"), content.get("Model")
                 whole = whole and job.picture.exists() and self.report.holds(self.texts_of(job))
                 whole = whole and made == (self.made_by, self.model)
-            image = job.image.stat()
-            # A copy may have an old date of its contents, but not of its own creation.
-            newer = job.sidecar.stat().st_mtime >= max(image.st_mtime, image.st_ctime)
-            known = newer and content.get("Image") == job.source
-            # At another path, or with another date, it is the same scan if its content is the same.
-            return whole and (known or content.get("ImageDigest") == image_digest(job.image))
+            # Dates would not show a link that leads elsewhere now, or another folder under this name.
+            return whole and content.get("ImageDigest") == image_digest(job.image)
         except (OSError, ValueError, AttributeError, UserError):
             return False
 
@@ -143,9 +141,9 @@ class Labelling:
         """
         scan, slabs, found = result
         plane, image = slabs.plane, slabs.images[found.slab]
-        before, texts = job.check_free(), self.texts_of(job)
-        labelled = in_world(scan, plane, found)
+        labelled, texts = in_world(scan, plane, found), self.texts_of(job)
         volume = label_volume(scan, labelled.levels, labelled.world)
+        before = job.check_free()  # as late as can be: the scan may have been reviewed meanwhile
         self.report.forget(texts)
         content = {
             "GeneratedBy": self.made_by, "Model": self.model, "Sources": [job.uri or job.source],
@@ -218,11 +216,7 @@ def summarise(args, work, asked, failed, before):
     folder = folder_of(args)
     if args.data:
         describe_derivative(folder, args.data, work.made_by)
-    for _ in range(3):  # others may label into the same folder meanwhile; the one that runs for longer writes them anew
-        written = Report(folder).written()
-        report = write_tables(args, work, asked, failed)
-        if Report(folder).written() == written:
-            break
+    report = write_settled(folder, lambda: write_tables(args, work, asked, failed))
     reviewed = [job for job in asked if job.review() and job.stem not in failed]
     before -= len(reviewed)
     earlier = f" ({before} of them before, with the same weights)" if before > 0 else ""

@@ -75,6 +75,8 @@ from utils.scans.selection import apart, check_tree, excluded_by, records_of, se
 from utils.scans.splits import SPLITS, check_together, draw_split, match_split, participant_groups, read_split_file
 from utils.system.files import UserError, run, save_json, save_table, sweep, warn
 from utils.system.journal import Journal, fingerprint, read_journal
+from utils.system.lock import FILE as LOCK
+from utils.system.lock import locked
 from utils.system.pool import processes
 from utils.system.progress import progress
 from utils.system.version import code_version
@@ -110,7 +112,7 @@ def check(args):
     if not 0.1 <= args.resolution <= 10 or not 0.5 <= args.sigma <= 50:
         raise UserError("--resolution takes 0.1 to 10 mm, and --sigma 0.5 to 50 mm")
     begun = any((args.out / file).exists() for file in ("summary.json", PROGRESS))
-    if args.out.exists() and any(args.out.iterdir()) and not begun:
+    if args.out.exists() and any(path.name != LOCK for path in args.out.iterdir()) and not begun:
         raise UserError(f"{args.out} holds other files: give an empty or a new folder with --out")
     held = held_tree(args.out)
     if held not in (None, tree_seen_from(args.out, args.data)) and any((args.out / "samples").glob("*.npz")):
@@ -211,6 +213,11 @@ def cells_of(rows, columns):
     return [columns, *([row[column] for column in columns] for row in rows)]
 
 
+def first_reason(skipped):
+    """Return why no scan is left, for a message: the reason of the first one that was left out."""
+    return f"the first one: {skipped[0][1]}" if skipped else "it has no sub-*/anat images of these contrasts"
+
+
 def write(args, rows, listed, records, unmatched):
     """Write tables, summary and previews, and remove what an earlier run left that is not part of this one."""
     left_out = [row for row in listed if row["name"]]
@@ -252,6 +259,12 @@ def main(argv=None):
     """Prepare the data, as the flags say."""
     args = build_parser().parse_args(argv)
     check(args)
+    with locked(args.out, "a preparation"):
+        prepare(args)
+
+
+def prepare(args):
+    """Prepare the data into a folder that no other process prepares into."""
     found = find_scans(args.data, args.contrasts, args.labels)
     scans, namesakes = apart(found)
     subjects = list(dict.fromkeys(scan.subject for scan in scans))
@@ -274,6 +287,8 @@ def main(argv=None):
         names = ", ".join(f"{entry} ({where})" for entry, where in unmatched[:5])
         warn(f"{len(unmatched)} entries match no subject and no scan: {names}{', ...' if len(unmatched) > 5 else ''}")
 
+    if not todo and (args.out / "summary.json").exists():
+        raise UserError(f"no scan of {args.data} can be used ({first_reason(skipped)}); {args.out} stays as it was")
     settings = Settings(args.out, args.levels, args.resolution, args.sigma, args.max_voxels)
     sources = [
         next((records[s.subject][c] for c in SOURCE_COLUMNS if c in records.get(s.subject, {})), "") for s in todo
@@ -292,8 +307,7 @@ def main(argv=None):
     save_table(args.out / "skipped.tsv", cells_of(listed, SKIPPED_COLUMNS), "\t")
     save_table(args.out / "ignored.tsv", [("file", "reason"), *((f.as_posix(), why) for f, why in ignored)], "\t")
     if not rows:
-        first = f"the first one: {listed[0]['reason']}" if listed else "it has no sub-*/anat images of these contrasts"
-        raise UserError(f"no scan of {args.data} can be used ({first}); see {args.out / 'skipped.tsv'}")
+        raise UserError(f"no scan of {args.data} can be used ({first_reason(skipped)}); see {args.out / 'skipped.tsv'}")
 
     used = {row["subject"]: groups[row["subject"]] for row in rows}
     split_of = chosen if chosen is not None else draw_split(used, args.split, args.seed)

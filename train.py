@@ -100,7 +100,7 @@ from utils.training.engine import (
 from utils.training.loss import focal_loss, mse_loss
 from utils.training.network import choose_network, output_of
 from utils.training.optimizers import build_optimizer, build_scheduler
-from utils.training.runs import check_resumable, full_state, go_on, holds_run, load_last, save_best, save_last
+from utils.training.runs import Training, check_resumable, go_on, holds_run, load_last, save_best, save_last
 from utils.training.slices import TrainingSlices
 from utils.training.sources import SYNTHETIC_EPOCH, lost_workers_explained, source_of
 
@@ -187,16 +187,16 @@ def train(args, settings, device):
         "log": [], "frames": [],
         "data": settings["data"], "args": settings, "version": code_version(), "processes": ranks.count(),
     }  # fmt: skip
+    training = Training(state, network, average, optimizer, scheduler)
     if args.resume:
-        go_on(args.out, earlier, state, network, average, optimizer, scheduler)
+        go_on(args.out, earlier, training)
     labeller = Labeller({**state, "passes": 1}, args.out, device, used)  # one pass is enough to compare epochs
-    whole = (state, network, average, optimizer, scheduler)
     if first:
         known = {key: value for key, value in model.items() if key in settings}
         facts = {**state["args"], **known, "model": model["name"], "network": model, "device": str(device)}
         save_json(args.out / "args.json", {**facts, **{key: state[key] for key in ("processes", "version")}})
         if not args.resume:  # a run that is killed in its first epoch is one to go on with, too
-            save_last(args.out, *whole)
+            save_last(args.out, training)
         size = sum(parameter.numel() for parameter in network.parameters()) / 1e6
         length = source.steps * source.batch_size
         print(
@@ -220,14 +220,14 @@ def train(args, settings, device):
                         parallel, batches, state["losses"], loss_of, optimizer, scheduler, device, args.amp, bar, stop
                     )
             except NotFinite:
-                give_up(args.out, source, epoch, *whole)
+                give_up(args.out, source, epoch, training)
             state["seconds"] += time.perf_counter() - began
             if not finished:
                 if first:
-                    save_last(args.out, *whole)
+                    save_last(args.out, training)
                     print(f"stopped in epoch {epoch}; --resume continues from there", file=sys.stderr)
                 return 128 + (stop.signal or signal.SIGTERM)
-            end_epoch(args, source, val_loader, loss_of, labeller, *whole)
+            end_epoch(args, source, val_loader, loss_of, labeller, training)
             entry = state["log"][-1]
             share, distance = entry["identified"], entry["dtt_mean"]
             bar.validation = f", validation {number(100 * share, 0)} % identified, error {number(distance, 1)} mm"
@@ -243,16 +243,16 @@ def train(args, settings, device):
     return 0
 
 
-def end_epoch(args, source, val_loader, loss_of, labeller, state, *rest):
+def end_epoch(args, source, val_loader, loss_of, labeller, training):
     """Validate an epoch whose steps are done, log it, and save it, as ``best.pt`` too if none before was as good."""
-    began, network, scheduler = time.perf_counter(), labeller.network, rest[-1]
+    began, network, state = time.perf_counter(), labeller.network, training.state
     val_loss = validation_loss(network, val_loader, loss_of, labeller.device, args.amp)
     scores, maps = validate(labeller, source.val_sets, SHOWN)
     identified, distance = mean_score(scores)
     epoch = state["epoch"] + 1
     state["log"].append({
         "epoch": epoch, "loss": float(np.mean(state["losses"])), "val_loss": val_loss,
-        "identified": identified, "dtt_mean": distance, "sets": scores, "lr": scheduler.get_last_lr()[0],
+        "identified": identified, "dtt_mean": distance, "sets": scores, "lr": training.scheduler.get_last_lr()[0],
         "images_per_s": source.steps * source.batch_size / state["seconds"], "seconds": state["seconds"],
         "validation_seconds": time.perf_counter() - began,
     })  # fmt: skip
@@ -264,7 +264,7 @@ def end_epoch(args, source, val_loader, loss_of, labeller, state, *rest):
     if ranks.rank() == 0:
         if better_one:
             save_best(args.out, state, network)
-        save_last(args.out, state, *rest)
+        save_last(args.out, training)
 
 
 def epoch_line(entry, epochs, pace):
@@ -277,14 +277,14 @@ def epoch_line(entry, epochs, pace):
     )
 
 
-def give_up(out, source, epoch, state, *rest):
+def give_up(out, source, epoch, training):
     """Save the state that led to a non-finite loss, and name the samples of its batch in a `UserError`.
 
     No step was taken, but the running statistics of the network, not of the average, have the batch in them.
     """
-    names = ", ".join(source.names(epoch, len(state["losses"])))
+    names = ", ".join(source.names(epoch, len(training.state["losses"])))
     if ranks.rank() == 0:
-        save_checkpoint(out / "not_finite.pt", full_state(state, *rest))
+        save_checkpoint(out / "not_finite.pt", training.checkpoint())
     raise UserError(
         f"non-finite loss in epoch {epoch}, with {names}: check these samples, or train again with "
         f"a lower --lr; the state that led to it is in {out / 'not_finite.pt'}"

@@ -87,7 +87,8 @@ def reached(log, error):
     if not log.exists():
         return False
     shares = [json.loads(line)["identified"] for line in log.read_text().splitlines()]
-    return any(found is not None and 1 - found <= error for found in shares)  # null where the scans show no disc
+    least = 1 - error - 1e-9  # what rounding takes from a share such as 1 - 0.3
+    return any(found is not None and found >= least for found in shares)  # null where the scans show no disc
 
 
 def row(error, folder, device):

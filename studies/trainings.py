@@ -10,6 +10,7 @@ import prepare_spinegeneric
 import train
 from utils.discs import LEVELS
 from utils.evaluation.cases import Case
+from utils.inference.checkpoint import load_checkpoint
 from utils.inference.labeller import load_labeller
 from utils.scans.prepared import load_split
 from utils.scans.splits import read_split_file
@@ -67,11 +68,16 @@ def trained(data, out, flags):
     if holds_run(out):
         check_same(out, train.build_parser().parse_args(flags))
         flags = [*without_init(flags), "--resume"]
-    if not (out / "convergence.gif").exists():
+    if not is_finished(out):
         status = train.main(flags)
         if status:  # it was stopped: the next call resumes it
             sys.exit(status)
     return load_labeller(out)
+
+
+def is_finished(out):
+    """Return whether a training came to its end."""
+    return (out / "convergence.gif").exists()
 
 
 def check_same(out, args):
@@ -79,7 +85,8 @@ def check_same(out, args):
 
     Resuming checks less: it takes the network and the weights to start from as the run has them.
     """
-    settings, run = train.settle(args), load_last(out)
+    # A run that is finished needs no more than its weights.
+    settings, run = train.settle(args), load_checkpoint(out) if is_finished(out) else load_last(out)
     keys = [key for key in vars(args) if key not in FREE_ON_RESUME and settings[key] != run["args"].get(key)]
     if keys:
         flags = ", ".join(flag_of(key, run["args"].get(key)) for key in keys)

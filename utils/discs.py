@@ -6,6 +6,7 @@ the joint above C1. Values 49, 50 and 60 mark points of the nervous system, not 
 """
 
 import argparse
+import re
 
 FIRST, LAST = 1, 25
 LEVELS = tuple(range(2, LAST + 1))
@@ -42,12 +43,12 @@ def region(level):
 def parse_levels(text):
     """Read levels such as ``2-25`` or ``3,4,21-25`` into a sorted tuple (an argparse type)."""
     levels = set()
-    try:
-        for part in text.split(","):
-            first, _, last = part.partition("-")
-            levels.update(range(int(first), int(last or first) + 1))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a list of levels such as 2-25 or 3,21-25") from None
-    if not levels or min(levels) < FIRST or max(levels) > LAST:
-        raise argparse.ArgumentTypeError(f"{text!r} names no level, or one outside {FIRST} to {LAST}")
+    for part in text.split(","):
+        ends = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
+        if not ends:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a list of levels such as 2-25 or 3,21-25")
+        first, last = int(ends[1]), int(ends[2] or ends[1])
+        if not FIRST <= first <= last <= LAST:
+            raise argparse.ArgumentTypeError(f"{part!r} is no level, or no range upwards, within {FIRST} to {LAST}")
+        levels.update(range(first, last + 1))
     return tuple(sorted(levels))

@@ -1,6 +1,7 @@
 """Editing labels in the QC report, in a real browser, and applying them with correct.py."""
 
 import json
+import re
 
 import nibabel
 import numpy as np
@@ -288,3 +289,94 @@ def test_the_tools_are_there_and_named_at_any_width(page, width):
     for control in page.locator("button:visible, input:visible, select:visible, textarea:visible").all():
         named = "e => (e.labels && e.labels.length > 0) || e.textContent.trim() || e.getAttribute('aria-label')"
         assert control.evaluate(f"e => Boolean(({named})(e))")
+
+
+def test_selecting_a_disc_does_not_date_an_edit_anew(page):
+    page.keyboard.press("+")
+    before = page.evaluate("edits.get(current).time")
+    page.wait_for_timeout(20)
+    for key in ("n", "Escape", "Control+Shift+z"):  # there is nothing to redo
+        page.keyboard.press(key)
+    assert page.evaluate("edits.get(current).time") == before
+    page.wait_for_timeout(20)
+    page.keyboard.press("-")
+    page.keyboard.press("-")
+    assert page.evaluate("edits.get(current).time") > before
+
+
+def test_an_edited_scan_that_is_bad_is_in_the_list_to_redo(page):
+    page.keyboard.press("+")
+    page.keyboard.press("b")
+    page.get_by_role("button", name="Close").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save list to redo").click()
+    assert download.value.path().read_text() == f"{NAME}\n"
+    page.get_by_role("button", name="Save corrections").click()
+    assert page.locator("#saved").text_content().startswith("Nothing to save")
+
+
+# C1-C2 lies 17 mm above C2-C3, and as far above it is the one level that is left, however far up.
+@pytest.mark.parametrize(("above", "level"), [(10, 2), (20, 2), (30, 1), (90, 1)])
+def test_a_disc_is_added_above_a_cervical_chain(above, level, page):
+    assert page.evaluate(f"proposeLevel([{{ level: 3, row: 100 }}], {100 - above}, 1)") == level
+    assert page.evaluate(f"proposeLevel([{{ level: 1, row: 100 }}], {100 - above}, 1)") is None
+
+
+def test_letters_in_the_list_of_levels_are_no_keys_of_the_editor(page):
+    page.keyboard.press("n")
+    page.locator("#level-of").focus()
+    for key in ("-", "+", "Backspace", "Delete"):
+        page.keyboard.press(key)
+    assert names(page) == CHAIN and page.evaluate("isEdited(current)") is False
+
+
+def test_what_the_browser_does_not_store_is_said(page):
+    assert page.locator(".unstored:visible").count() == 0
+    page.evaluate("() => { Storage.prototype.setItem = () => { throw new Error('full'); }; }")
+    page.keyboard.press("+")
+    assert "stores nothing more" in page.locator(".unstored:visible").text_content()
+    assert levels(page)[0] == "L2-L3"
+    refused = "() => { const e = new Event('beforeunload', { cancelable: true }); return !dispatchEvent(e); }"
+    assert page.evaluate(refused) is True
+    page.keyboard.press("-")
+    assert page.evaluate(refused) is False  # nothing is edited
+
+
+def test_two_tabs_of_a_page_keep_what_either_says(page, open_page, folder):
+    other = open_page(folder / "report.html")
+    page.keyboard.press("b")
+    other.get_by_role("button", name=NAME).click()
+    other.get_by_label("Note").fill("blurred")
+    page.reload()
+    assert page.evaluate("[statusOf(data.scans[0]), noteOf(data.scans[0])]") == ["bad", "blurred"]
+
+
+def test_files_of_corrections_have_the_time_in_their_names(page):
+    page.keyboard.press("g")
+    page.get_by_role("button", name="Close").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save corrections").click()
+    file = download.value.suggested_filename
+    assert re.fullmatch(r"corrections_\d{8}T\d{6}\.json", file)
+    assert f"run python correct.py {file} --predictions FOLDER" in page.locator("#saved").text_content()
+
+
+def test_a_second_finger_moves_no_disc(page):
+    place = "[editing.discs[0].row, editing.discs[0].col]"
+    before = page.evaluate(place)
+    first, second = on_screen(page, 90, 10), on_screen(page, *before)
+    page.evaluate(
+        """([first, second]) => {
+          const send = (type, [x, y], id) => get("stage").dispatchEvent(new PointerEvent(type, { pointerId: id,
+            clientX: x, clientY: y, isPrimary: id === 1, pointerType: "touch", bubbles: true, cancelable: true }));
+          get("stage").setPointerCapture = () => {};
+          send("pointerdown", first, 1);
+          send("pointerdown", second, 2);
+          send("pointermove", [second[0], second[1] - 40], 2);
+          send("pointerup", [second[0], second[1] - 40], 2);
+          send("pointermove", [first[0] + 40, first[1]], 1);
+          send("pointerup", [first[0] + 40, first[1]], 1);
+        }""",
+        [first, second],
+    )
+    assert page.evaluate(place) == before and page.evaluate("isEdited(current)") is False

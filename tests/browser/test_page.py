@@ -237,3 +237,44 @@ def test_letters_stand_out_from_the_ground(browser, page_file, colours):
     for text in ("#summary", "#viewer .flag", "#discs td:first-child", "#discs td.wrong", "#origin", ".hint", "#count"):
         assert page.locator(text).first.evaluate(contrast) >= 4.5, text
     page.close()
+
+
+def test_a_scan_that_leaves_the_filter_is_followed_by_the_next_one(page):
+    page.get_by_label("Show").select_option("not reviewed")
+    assert names(page) == [EVIL, "sub-01_T2w", "sub-02_T2w", "sub-10_T2w", "sub-99_T2w"]
+    page.get_by_text("sub-02_T2w").first.click()
+    page.keyboard.press("g")
+    page.keyboard.press("Escape")
+    assert names(page) == [EVIL, "sub-01_T2w", "sub-10_T2w", "sub-99_T2w"]
+    assert page.evaluate("document.activeElement.textContent") == "sub-10_T2w"
+    page.keyboard.press("b")
+    bad = "data.scans.filter((scan) => statusOf(scan) === 'bad').map((scan) => scan.name)"
+    assert page.evaluate(bad) == ["sub-10_T2w"]
+
+
+def test_a_key_that_is_held_sets_the_status_once(page):
+    page.get_by_text("sub-02_T2w").first.click()
+    for _ in range(4):
+        page.keyboard.down("g")  # the second time on, as a key that repeats
+    page.keyboard.up("g")
+    assert page.locator("#status-good").is_checked()
+
+
+def test_arrows_are_those_of_a_control_that_was_reached_by_keys_alone(page):
+    page.get_by_text("sub-02_T2w").first.click()
+    page.locator("#status-good").check()  # by pointer
+    page.wait_for_timeout(50)
+    page.keyboard.press("ArrowDown")
+    assert page.locator("#viewer-title").text_content() == "sub-10_T2w"
+    page.keyboard.press("ArrowUp")
+    assert page.locator("#status-good").is_checked()
+    page.locator("#status-good").focus()
+    page.keyboard.press("ArrowDown")
+    assert page.locator("#status-bad").is_checked()
+    assert page.locator("#viewer-title").text_content() == "sub-02_T2w"
+    # With the pointer over the image, the space bar is that of a control which Tab came to.
+    page.locator("#stage").hover()
+    page.locator("#layer-heat").focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    assert page.locator("#layer-attention").is_checked()

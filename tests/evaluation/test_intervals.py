@@ -9,7 +9,7 @@ from utils.evaluation.intervals import differences, intervals, subject_sums
 from utils.evaluation.scores import score
 from utils.evaluation.tables import disc_rows, interval_line, read_discs_csv
 from utils.report.evaluation import headline
-from utils.system.files import UserError, save_table
+from utils.system.files import UserError, save_json, save_table
 
 
 def discs(subject, identified=0, missed=0, far=0, extra=0, error=1.0):
@@ -68,7 +68,17 @@ def test_one_subject_has_no_interval():
     assert np.isnan(intervals(first)["dtt_mean"]).all() and intervals(first)["identified"] == [0.0, 0.75]
     one, two, change, limits = differences(first, second)["dtt_mean"]
     assert (one, two, change) == (1.0, 1.5, 0.5) and np.isnan(limits).all()
-    assert differences(first, second)["identified"][3] == [0.0, 0.0]
+    assert differences(first, second)["identified"][2] == 0.0
+
+
+def test_runs_that_agree_in_every_subject_have_no_interval():
+    rows = discs("a", 3) + discs("b", 2, 1)
+    one, two, change, limits = differences(rows, rows)["identified"]
+    assert (one, two, change) == (5 / 6, 5 / 6, 0.0) and np.isnan(limits).all()
+    other = discs("a", 2, 1) + discs("b", 3)  # as many, but of other subjects
+    assert differences(rows, other)["identified"][2] == 0.0
+    # Where a resample is a alone, 3 of 3 fall to 2 of 3; where it is b alone, they rise.
+    np.testing.assert_allclose(differences(rows, other)["identified"][3], [-1 / 3, 1 / 3])
 
 
 def test_nothing_found_is_not_a_number():
@@ -107,11 +117,23 @@ def test_subjects_who_are_the_same_participant_are_resampled_as_one(tmp_path, ca
         assert headline(scores)[0][0] == f"identified, 95 % interval {'-' if group else '0.0 to 100.0 %'}"
         save_table(tmp_path / f"run{group}" / "discs.csv", disc_rows([row for c in cases for row in compare(c, [21])]))
         assert set(read_discs_csv(tmp_path / f"run{group}")[2].values()) == ({"p"} if group else {"sub-1", "sub-2"})
-    # An earlier version's table beside one of this version.
-    text = (tmp_path / "run" / "discs.csv").read_text().replace(",group,", ",none,")
+    # An earlier version's table beside one of this version, in which another disc of sub-2 was found.
+    text = (tmp_path / "run" / "discs.csv").read_text().replace(",group,", ",none,").replace("identified", "missed")
     (tmp_path / "run" / "discs.csv").write_text(text)
     compare_runs(tmp_path / "runp", tmp_path / "run")
-    assert "identified, % | 50.00 | 50.00 | +0.00 | - |" in capsys.readouterr().out
+    assert "identified, % | 50.00 | 0.00 | -50.00 | - |" in capsys.readouterr().out
+    compare_runs(tmp_path / "run", tmp_path / "runp")
+    assert "identified, % | 0.00 | 50.00 | +50.00 | - |" in capsys.readouterr().out
+
+
+def test_runs_that_were_scored_on_other_levels_are_not_compared(tmp_path):
+    for run, levels in (("a", [21, 22]), ("b", [21, 22, 23])):
+        (tmp_path / run).mkdir()
+        row = "s,21,identified,1.5,s,s"
+        (tmp_path / run / "discs.csv").write_text(f"scan,level,outcome,error_mm,subject,group\n{row}\n")
+        save_json(tmp_path / run / "metrics.json", {"levels": levels})
+    with pytest.raises(UserError, match="cannot be compared: .* --split and --levels"):
+        compare_runs(tmp_path / "a", tmp_path / "b")
 
 
 @pytest.mark.parametrize(

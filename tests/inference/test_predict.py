@@ -308,3 +308,50 @@ def test_other_files_do_not_matter_and_a_folder_of_an_older_version_is_continued
     assert label(tmp_path / "b.nii.gz") == (0, "")
     assert {row["scan"] for row in table(tmp_path / "out" / "scans.csv")} == {"a", "b"}
     assert (tmp_path / "out" / "notes.txt").read_text() == "mine"
+
+
+def test_a_link_that_leads_to_another_scan_now_is_labelled_again(label, tmp_path):
+    """As in a clone of git-annex after a checkout: what the link leads to is older than the labels."""
+    scan, out = tmp_path / "a.nii.gz", tmp_path / "out"
+    for folder, axis in (("one", 0), ("two", 1)):
+        data, affine, _ = spots((1.0, 1.0, 1.0), 0.0)
+        (tmp_path / folder).mkdir()
+        nibabel.save(nibabel.Nifti1Image(np.flip(data, axis), affine), tmp_path / folder / "a.nii.gz")
+    scan.symlink_to(tmp_path / "one" / "a.nii.gz")
+    assert label(scan) == (0, "")
+    before = json.loads((out / "a_label-discs_dlabel.json").read_text())
+    scan.unlink()
+    scan.symlink_to(tmp_path / "two" / "a.nii.gz")
+    # Not the same scan, and its labels are not reviewed.
+    status, said = label(scan)
+    after = json.loads((out / "a_label-discs_dlabel.json").read_text())
+    assert (status, said) == (0, "") and after["ImageDigest"] != before["ImageDigest"]
+    assert after["Discs"] != before["Discs"]
+
+
+@pytest.mark.parametrize("ending", ["label-discs_dlabel.nii.gz", "label-discs_dlabel.json", "discs.png"])
+def test_links_without_their_content_are_not_replaced(ending, label, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    link = out / f"a_{ending}"
+    link.symlink_to("../.git/annex/objects/aa/bb/x")
+    status, said = label(tmp_path / "a.nii.gz")
+    assert status == 1 and link.is_symlink() and "not labelled" in said
+    assert ("is a link to nothing: fetch its content first" in said) == ending.endswith("nii.gz")
+
+
+def test_another_first_level_of_a_released_checkpoint_labels_again(label, tmp_path, monkeypatch):
+    for first in (1, 2):
+        facts = {**BrightSpots.checkpoint, "view": "released", "levels": [first, first + 1]}
+        monkeypatch.setattr(BrightSpots, "checkpoint", facts)
+        assert label(tmp_path / "a.nii.gz") == (0, "")
+        sidecar = json.loads((tmp_path / "out" / "a_label-discs_dlabel.json").read_text())
+        assert sidecar["Model"]["FirstLevel"] == first and sidecar["Model"]["View"] == "released"
+
+
+def test_the_halves_of_a_pair_have_the_same_outputs(label, tmp_path):
+    data, affine, _ = spots((1.0, 1.0, 1.0), 0.0)
+    nibabel.save(nibabel.Nifti1Pair(data, affine), tmp_path / "t2.hdr")
+    for half in ("hdr", "img"):
+        assert label(tmp_path / f"t2.{half}") == (0, "")
+    assert [row["scan"] for row in table(tmp_path / "out" / "scans.csv")] == ["t2.hdr"]

@@ -129,7 +129,7 @@ def test_applying_a_file_twice_changes_nothing(folder, tmp_path, capsys):
 
 STEPS = [
     ("corrected", "save_json", 1, False), ("corrected", "save_bytes", 1, False), ("corrected", "save_json", 2, False),
-    ("corrected", "prediction_picture", 1, True), ("corrected", "Report.review", 1, True),
+    ("corrected", "prediction_picture", 1, False), ("corrected", "Report.review", 1, False),
     ("corrected", "write_predictions", 1, True), ("good", "save_json", 1, False), ("good", "Report.review", 1, True),
     ("good", "write_predictions", 1, True),
 ]  # fmt: skip
@@ -158,6 +158,85 @@ def test_what_an_interruption_left_undone_is_done_by_the_next_call(
     assert {file.relative_to(folder): content for file, (content, _) in state(folder).items()} == {
         file.relative_to(whole): content for file, (content, _) in state(whole).items()
     }
+
+
+def meanwhile(monkeypatch, function, work):
+    """Do some work of another process when a correction gets to a function."""
+    original, todo = operator.attrgetter(function)(correct), [work]
+
+    def first_work(*arguments):
+        while todo:
+            todo.pop()()
+        return original(*arguments)
+
+    monkeypatch.setattr(f"correct.{function}", first_work)
+
+
+def test_labels_that_are_replaced_while_corrections_are_applied_are_not_good(folder, tmp_path, monkeypatch, capsys):
+    path = save(tmp_path / "corrections.json", correction_of(folder, [], status="good"))
+    monkeypatch.setitem(predicted.FixedLabels.checkpoint, "digest", "1")
+    scan = tmp_path / "scans" / f"{NAME}.nii.gz"
+    meanwhile(monkeypatch, "review_of", lambda: predict_into(folder, [scan], monkeypatch))
+    assert apply(path, folder) == 1
+    assert "it was labelled again since it was reviewed: review it again" in capsys.readouterr().err
+    assert "Review" not in json.loads((folder / f"{NAME}_label-discs_dlabel.json").read_text())
+
+
+@pytest.mark.parametrize("function", ["review_of", "write_page"])
+def test_scans_that_are_labelled_while_corrections_are_applied_are_in_tables_and_page(
+    function, folder, tmp_path, monkeypatch
+):
+    path = save(tmp_path / "corrections.json", correction_of(folder, [(22, 20, 36, 1)]))
+    save_scan(tmp_path / "scans" / "sub-2_T2w.nii.gz")
+    scan = tmp_path / "scans" / "sub-2_T2w.nii.gz"
+    meanwhile(monkeypatch, function, lambda: predict_into(folder, [scan], monkeypatch))
+    assert apply(path, folder) == 0
+    assert [scan["name"] for scan in scans_of_page(folder / "report.html")] == [NAME, "sub-2_T2w"]
+    assert [(row["scan"], row["review"]) for row in table(folder / "scans.csv")] == [
+        (NAME, "corrected"), ("sub-2_T2w", ""),
+    ]  # fmt: skip
+
+
+def test_a_correction_that_is_applied_while_its_scan_is_labelled_again_stays(folder, tmp_path, monkeypatch, capsys):
+    path = save(tmp_path / "corrections.json", correction_of(folder, [(25, 90, 36, 1)]))
+    monkeypatch.setitem(predicted.FixedLabels.checkpoint, "digest", "1")
+    original = predict.label_volume
+
+    def corrected_meanwhile(*arguments):
+        assert apply(path, folder) == 0
+        return original(*arguments)
+
+    monkeypatch.setattr(predict, "label_volume", corrected_meanwhile)
+    assert predict_into(folder, [tmp_path / "scans" / f"{NAME}.nii.gz"], monkeypatch) == 1
+    assert "was reviewed, and is left as it is" in capsys.readouterr().err
+    assert read_discs(folder / f"{NAME}_label-discs_dlabel.nii.gz").levels.tolist() == [25]
+    assert [row["review"] for row in table(folder / "scans.csv")] == ["corrected"]
+
+
+def test_a_scan_whose_labelling_was_interrupted_is_called_that(folder, tmp_path, capsys):
+    path = save(tmp_path / "corrections.json", correction_of(folder, [(22, 20, 36, 1)]))
+    (entry,) = (folder / "report_files").glob("*.json")
+    entry.unlink()  # as predict.py does before it writes new labels
+    assert apply(path, folder) == 1
+    assert "its labelling was interrupted, or goes on: run predict.py again" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("time", "reason"),
+    [
+        ("2026-11-26T02:29:59Z", "it was reviewed later, at 2026-11-26T02:30:00.000Z by R. Reviewer, and stays so"),
+        ("2026-11-26T05:00:00Z", "its labels were corrected since it was reviewed: review it again"),
+    ],
+)
+def test_good_labels_that_were_corrected_since_are_listed(time, reason, folder, tmp_path, capsys):
+    good = correction_of(folder, [], status="good", time=time)
+    assert apply(save(tmp_path / "corrections.json", correction_of(folder, [(25, 90, 36, 1)])), folder) == 0
+    assert apply(save(tmp_path / "good.json", good), folder) == 1
+    assert reason in capsys.readouterr().err
+    assert apply(save(tmp_path / "good.json", correction_of(folder, [], status="good", time=time)), folder) == (
+        1 if "later" in reason else 0
+    )  # of the corrected labels
+    assert [row["review"] for row in table(folder / "scans.csv")] == ["corrected"]
 
 
 def test_labels_of_an_interrupted_correction_are_not_good(folder, tmp_path, monkeypatch, capsys):

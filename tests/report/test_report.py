@@ -11,7 +11,7 @@ from utils.evaluation.cases import Case, compare
 from utils.inference.labeller import Prediction
 from utils.report.entries import Slabs
 from utils.report.flags import flags_of
-from utils.report.report import PARTS, Report, files_of
+from utils.report.report import PARTS, TEMPLATES, Report, files_of
 from utils.scans.plane import Plane
 
 TEXTS = {
@@ -197,3 +197,24 @@ def test_a_page_of_250_scans_stays_small(tmp_path):
     # With the slabs to step through it is less than half of the pictures that predict.py writes beside it.
     for slabs, limit in ((1, 20e6), (11, 90e6)):
         assert page + 250 * bytes_of_a_scan(tmp_path / str(slabs), slabs) < limit
+
+
+def light(colour):
+    """Return the relative luminance of a colour such as ``#16191c``, as WCAG defines it."""
+    parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_letters_stand_out_from_every_ground():
+    assert light("#ffffff") == pytest.approx(1) and light("#767676") == pytest.approx(0.1812, abs=1e-4)
+    sets = re.findall(r":root \{(.*?)\}", (TEMPLATES / "report.css").read_text(), re.DOTALL)
+    assert len(sets) == 2  # light and dark
+    for colours in (dict(re.findall(r"--([a-z]+): (#[0-9a-f]{6});", each)) for each in sets):
+        grounds = [light(colours.pop(ground)) for ground in ("paper", "raised", "chosen")]
+        del colours["line"]  # of tables
+        assert len(colours) == 9
+        for name, colour in colours.items():
+            for ground in grounds:
+                low, high = sorted((light(colour), ground))
+                assert (high + 0.05) / (low + 0.05) >= 4.5, (name, colour)

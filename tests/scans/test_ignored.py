@@ -159,3 +159,13 @@ def test_a_folder_without_labels_is_refused(folder, tmp_path):
     add_scan(tmp_path / "tree", "sub-1_T2w")
     with pytest.raises(UserError, match="holds no labels: give a folder that has sub-.*--labels"):
         prepare(tmp_path / "tree", tmp_path / "out", "--labels", str(tmp_path / folder))
+
+
+@pytest.mark.parametrize("place", ["sub-1/anat", "sub-1", "sub-1/ses-b/anat"])
+def test_labels_in_another_place_than_their_scan_are_listed_with_that(place, tmp_path):
+    add_scan(tmp_path, "sub-1_ses-a_T2w", discs=None, session="ses-a")
+    folder = tmp_path / "derivatives" / "labels" / place
+    folder.mkdir(parents=True)
+    (folder / "sub-1_ses-a_T2w_label-discs_dlabel.nii.gz").touch()
+    ((_, reason),) = ignored_labels(tmp_path, [], find_scans(tmp_path))
+    assert reason == "it does not lie below the label folder as its scan does below the tree"

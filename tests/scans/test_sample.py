@@ -1,5 +1,7 @@
 """What is known of every level, how a crop changes it, and the losses that follow from it."""
 
+import argparse
+
 import numpy as np
 import pytest
 import torch
@@ -29,7 +31,13 @@ def test_names_and_regions():
         "lumbar",
         "sacral",
     ]
-    assert parse_levels("2,20-22") == (2, 20, 21, 22)
+    assert parse_levels("2,20-22") == (2, 20, 21, 22) and parse_levels(" 25, 3-4") == (3, 4, 25)
+
+
+@pytest.mark.parametrize("text", ["25-21,3", "2_5", "", "2,", "-3", "2-", "0", "26", "2-1000000000000", "x"])
+def test_levels_that_are_none_are_refused(text):
+    with pytest.raises(argparse.ArgumentTypeError):
+        parse_levels(text)
 
 
 def test_levels_beyond_the_labels_are_unknown_or_outside():

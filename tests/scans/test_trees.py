@@ -5,6 +5,8 @@ import json
 import os
 import pickle
 import shutil
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -24,7 +26,7 @@ from utils.scans.bids import find_scans, participants
 from utils.scans.prepared import load_split, load_summary
 from utils.scans.sample import load_sample
 from utils.system.files import UserError, run, save_npz, save_text
-from utils.training.runs import save_last
+from utils.training.runs import Training, save_last
 
 NOBODY = 65534
 
@@ -108,11 +110,11 @@ def test_a_folder_that_may_not_be_written_to(open_folder):
         save_text(out / "a.txt", "new")
     assert (out / "a.txt").read_text() == "old" and [path.name for path in out.iterdir()] == ["a.txt"]
     add_scan(open_folder / "tree", "sub-1_T2w")
-    with nobody(), pytest.raises(UserError, match="progress.jsonl cannot be written"):
+    with nobody(), pytest.raises(UserError, match="data/.lock cannot be written .Permission denied"):
         prepare(open_folder / "tree", out / "data")
     (out / "args.json").write_text("{}")
     with nobody(), pytest.raises(UserError, match="cannot be written"):
-        save_last(out, {"log": [{"epoch": 1}]}, None, None, None)
+        save_last(out, Training({"log": [{"epoch": 1}]}, None, None, None, None))
 
 
 def test_links_in_circles_and_to_nothing(tmp_path, capsys):
@@ -321,3 +323,55 @@ def test_labels_removed_under_a_prediction_are_told(tmp_path, monkeypatch, capsy
         run(lambda: predict.main(["--data", str(tmp_path / "tree"), "--weights", "w", "--out", str(tmp_path / "out")]))
     said = capsys.readouterr().err
     assert left.value.code == 2 and said.startswith("error: ") and "was removed" in said and said.count("\n") == 1
+
+
+def test_a_table_that_is_not_fetched_is_reported(tmp_path, capsys):
+    add_scan(tmp_path / "tree", "sub-1_T2w")
+    (tmp_path / "tree" / "participants.tsv").symlink_to(".git/annex/objects/aa/bb/x")
+    assert participants(tmp_path / "tree") == {}
+    said = capsys.readouterr().err
+    assert "participants.tsv is not used (it is a link to nothing: fetch its content first)" in said
+
+
+@pytest.mark.parametrize("flags", [[], ["--only-corrected"]])
+@pytest.mark.parametrize("content", [None, "/annex/objects/x\n"])
+def test_labels_whose_sidecar_is_not_fetched_are_left_out(content, flags, tmp_path):
+    for name in ("sub-1_T2w", "sub-2_T2w"):
+        add_scan(tmp_path / "tree", name)
+    folder = tmp_path / "tree" / "derivatives" / "labels"
+    sidecar = folder / "sub-1" / "anat" / "sub-1_T2w_label-discs_dlabel.json"
+    if content is None:
+        sidecar.symlink_to("../.git/annex/objects/aa/bb/x")
+    else:
+        sidecar.write_text(content)
+    other = folder / "sub-2" / "anat" / "sub-2_T2w_label-discs_dlabel.json"
+    other.write_text('\ufeff{"Review": {"Status": "good"}}', encoding="utf-8")
+    rows, skipped = prepare(tmp_path / "tree", tmp_path / "out", *flags)
+    assert [row["name"] for row in rows] == ["sub-2_T2w"]
+    reason = f"labels: of its sidecar: its content is not fetched: run `git annex get {sidecar.name}` in its folder"
+    assert skipped == {"sub-1_T2w": reason}
+
+
+def test_flags_by_which_no_scan_is_left_do_not_undo_a_preparation(tmp_path):
+    add_scan(tmp_path / "tree", "sub-1_T2w")
+    prepare(tmp_path / "tree", tmp_path / "out")
+    before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    for flags, reason in ((["--contrasts", "t2w"], "no sub-.* of these contrasts"), (["--only-corrected"], "reviewer")):
+        with pytest.raises(UserError, match=f"can be used .*{reason}.*; .*out stays as it was"):
+            prepare(tmp_path / "tree", tmp_path / "out", *flags)
+    assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()} == before
+
+
+def test_two_preparations_into_one_folder_at_the_same_time(tmp_path, monkeypatch):
+    add_scan(tmp_path / "tree", "sub-1_T2w")
+    write = prepare_spinegeneric.write
+    command = [sys.executable, "prepare_spinegeneric.py", "--data", tmp_path / "tree", "--out", tmp_path / "out"]
+
+    def write_with_another(*arguments):
+        other = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True)
+        assert other.returncode == 2 and "out is in use by a preparation (process " in other.stderr
+        write(*arguments)
+
+    monkeypatch.setattr(prepare_spinegeneric, "write", write_with_another)
+    rows, _ = prepare(tmp_path / "tree", tmp_path / "out")
+    assert len(rows) == 1 and not (tmp_path / "out" / ".lock").exists()

@@ -93,3 +93,14 @@ def test_a_run_is_used_again_or_resumed_with_the_same_flags_and_samples_alone(tr
 )
 def test_a_run_that_is_resumed_takes_no_weights_to_start_from(flags, expected):
     assert without_init(flags) == expected
+
+
+def test_a_run_that_is_finished_is_used_again_without_what_resuming_needs(tree, split, tmp_path, monkeypatch):
+    data = prepared(tree, tmp_path / "data", split)
+    trained([data], tmp_path / "run", FLAGS)
+    for name in ("last.pt", "before.pt"):
+        (tmp_path / "run" / name).unlink(missing_ok=True)
+    monkeypatch.setattr(train, "main", not_called)
+    assert trained([data], tmp_path / "run", FLAGS).source == tmp_path / "run"
+    with pytest.raises(UserError, match="holds a run with --features 4"):
+        trained([data], tmp_path / "run", [*FLAGS[:-1], "8"])

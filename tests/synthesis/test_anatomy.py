@@ -241,6 +241,9 @@ def test_a_tree_like_that_of_spine_generic_with_the_same_bytes_twice(tmp_path):
         assert len(levels) == np.count_nonzero(labels.dataobj) >= 5
     with pytest.raises(UserError, match="is not empty"):
         make_phantom.main(["--subjects", "1", "--out", str(tmp_path / "a")])
+    (tmp_path / "a" / "dataset_description.json").unlink()  # which is written last
+    with pytest.raises(UserError, match="holds what an interrupted run left: remove it, or give a new folder"):
+        make_phantom.main(["--subjects", "1", "--out", str(tmp_path / "a")])
 
 
 @pytest.mark.parametrize("codes", ["LAS", "PSR", "RPI"])

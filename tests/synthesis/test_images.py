@@ -85,7 +85,7 @@ def test_an_image_masked_to_the_spine_is_what_the_second_pass_shows():
     assert 0.2 < shown.mean() < 0.9 and (shown[:10] == 1).all()
 
 
-def test_a_level_is_present_where_slab_and_window_show_it(bank):
+def test_a_level_is_present_where_slab_and_window_show_it():
     points = torch.full((1, 27, 2), 100.0)
     points[0, 3] = torch.tensor([100.0, 300.0])  # beyond the image
     points[0, 4] = torch.tensor([10.0, 100.0])  # in a part that is cut off

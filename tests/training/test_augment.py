@@ -54,6 +54,14 @@ def test_a_crop_moves_by_whole_pixels_and_does_not_blur():
     assert not cropped[:, 63].any()
 
 
+def test_windows_of_a_long_spine_hold_discs_that_the_output_shows():
+    points = np.stack([np.linspace(-300, 560, 24), np.full(24, 128.0)], 1)  # 6 of them within the output
+    shown = points[(points[:, 0] >= 0) & (points[:, 0] < 256)]
+    for seed in range(200):
+        top, bottom, _, _ = sample_window(np.random.default_rng(seed), (256, 256), points)
+        assert ((shown[:, 0] >= top) & (shown[:, 0] < bottom)).sum() >= 2
+
+
 def test_windows_keep_some_disc_in_view():
     points = np.stack([np.linspace(20, 230, 8), np.full(8, 128.0)], 1)
     for seed in range(50):

@@ -1,6 +1,7 @@
 """Prepared data of a training: recognised by their digest, and trained on or validated on, never both."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,12 +19,26 @@ def test_a_scan_that_another_data_set_trains_on_is_no_validation_scan():
     first, second, third = (lumbar(top=top) for top in (40.0, 45.0, 50.0))
     for sample, name in ((first, "sub-1_T2w"), (second, "sub-2_T2w"), (third, "sub-3_T2w")):
         sample.name, sample.slabs = name, np.full((2, 8, 8), sample.points[0, 0] / 100, np.float16)
-    check_unseen({"a": [first], "b": [second]}, {"a": [third], "b": []})
+
+    def check(train, val):
+        check_unseen(SimpleNamespace(train=train, val=val, folders={}))
+
+    check({"a": [first], "b": [second]}, {"a": [third], "b": []})
     twin = replace(first, name="sub-other_T2w", points=first.points + 1)
     reason = "^sub-other_T2w of the validation split of b is sub-1_T2w of the training split of a"
     with pytest.raises(UserError, match=reason):
-        check_unseen({"a": [first], "b": [second]}, {"a": [third], "b": [twin]})
-    check_unseen({"a": [], "b": [second]}, {"a": [third], "b": [twin]})
+        check({"a": [first], "b": [second]}, {"a": [third], "b": [twin]})
+    check({"a": [], "b": [second]}, {"a": [third], "b": [twin]})
+
+
+def test_a_scan_that_another_data_set_trains_on_is_no_test_scan(tmp_path):
+    # Of three scans 0, 1 and 2, b tests on 1, which in a is one to train on, under another name.
+    data = Data([prepared(tmp_path / "a", LEVELS, 3), prepared(tmp_path / "b", LEVELS, 3, tests=1)])
+    for sets in (data.train, data.val):  # both validate on 0, which neither trains on
+        assert all(len(samples) for samples in sets.values())
+    with pytest.raises(UserError, match="^sub-b1_T2w of the test split of b is sub-a1_T2w of the training split of a"):
+        check_unseen(data)
+    check_unseen(Data([prepared(tmp_path / "c", LEVELS, 3, tests=1), tmp_path / "b"]))
 
 
 def test_the_digest_is_of_the_samples_to_train_and_to_validate_on(tmp_path):

@@ -49,6 +49,9 @@ def test_the_best_epoch_has_the_highest_share_and_of_equal_ones_the_lowest_dista
     assert better((0.5, 3.0), None) and better((0.6, 3.0), (0.5, 1.0)) and better((0.5, 1.0), (0.5, 2.0))
     assert not better((0.5, 1.0), (0.6, 3.0)) and not better((0.5, 2.0), (0.5, 2.0))
     assert better((nan, nan), (nan, nan))  # no set has a disc: the last epoch
+    assert better((0.0, nan), (0.0, nan)) and not better(
+        (0.0, nan), (0.1, 3.0)
+    )  # nothing is identified so far: likewise
     assert better((0.1, 3.0), (nan, nan))  # by a version that took one set without a disc for all
 
 

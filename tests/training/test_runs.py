@@ -10,7 +10,7 @@ import train
 from utils.inference.checkpoint import load_checkpoint
 from utils.system import ranks
 from utils.system.files import UserError
-from utils.training.runs import check_resumable, full_state, go_on
+from utils.training.runs import Training, check_resumable, go_on, load_last
 
 SMALL = ["--model", "unet", "--features", "4", "--epochs", "1", "--no-amp", "--device", "cpu"]
 
@@ -40,8 +40,8 @@ def test_what_must_not_change_is_that_of_the_run_and_the_rest_is_of_now(tmp_path
     then = {"data": ["a"], "out": "x", "workers": 0, "device": None, "resume": False, "init": "w.pt", "features": 96}
     now = {"data": ["b"], "out": "y", "workers": 2, "device": "cpu", "resume": True, "init": None, "features": 64}
     state = {"data": ["b"], "args": now, "processes": 2, "epoch": 0}
-    earlier = full_state({"data": ["a"], "args": then, "processes": 1, "epoch": 3}, *parts)
-    go_on(tmp_path, {**earlier, "file": "last.pt"}, state, *parts)
+    earlier = Training({"data": ["a"], "args": then, "processes": 1, "epoch": 3}, *parts).checkpoint()
+    go_on(tmp_path, {**earlier, "file": "last.pt"}, Training(state, *parts))
     assert state == {"data": ["b"], "args": {**now, "init": "w.pt", "features": 96}, "processes": 2, "epoch": 3}
 
 
@@ -78,3 +78,11 @@ def test_another_number_of_epochs_is_refused_with_what_can_be_done(recipe, best,
         (tmp_path / "best.pt").touch()
     with pytest.raises(UserError, match=f"holds a run with --epochs 3{reason}"):
         resumed(tmp_path, {"recipe": recipe}, {"epochs": 9})
+
+
+def test_weights_alone_are_not_resumed_but_trained_further(tmp_path):
+    with pytest.raises(UserError, match="holds no run to resume: leave --resume out to start one"):
+        load_last(tmp_path)
+    (tmp_path / "best.pt").touch()
+    with pytest.raises(UserError, match=f"not what resuming it needs .last.pt.: train further with --init {tmp_path}"):
+        load_last(tmp_path)

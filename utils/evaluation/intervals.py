@@ -2,7 +2,8 @@
 
 Discs of one subject, and a subject's two scans, are not independent: whole subjects are resampled, and subjects who are
 the same participant (``group`` in samples.tsv) count as one subject. Where no subject has an error, resampling shows no
-spread; the limit is then that of Hanley and Lippman-Hand (1983), "If nothing goes wrong, is everything all right?".
+spread; the limit is then that of Hanley and Lippman-Hand (1983), "If nothing goes wrong, is everything all right?". Of
+two runs that agree in every subject, the difference has no interval.
 """
 
 import numpy as np
@@ -108,7 +109,8 @@ def differences(first, second):
     Returns
     -------
     dict
-        Score to (first, second, second - first, [low, high] of the difference).
+        Score to (first, second, second - first, [low, high] of the difference); the limits are NaN where they are not
+        defined, as where the runs agree in every subject.
     """
     first, second = list(first), list(second)
     subjects = sorted({subject for subject, _, _ in (*first, *second)})
@@ -119,5 +121,6 @@ def differences(first, second):
     result, once = {}, np.ones(len(subjects))
     for key in a:
         one, two = float(_ratio(once @ a[key])), float(_ratio(once @ b[key]))
-        result[key] = (one, two, two - one, _limits(_ratio(many_b[key]) - _ratio(many_a[key]), a[key] + b[key]))
+        limits = _limits(_ratio(many_b[key]) - _ratio(many_a[key]), a[key] + b[key])
+        result[key] = one, two, two - one, [np.nan, np.nan] if (a[key] == b[key]).all() else limits
     return result

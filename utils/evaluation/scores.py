@@ -41,7 +41,7 @@ def score(cases, levels, protocol, spacing):
         **labelled_scores(rows),
         "id_verse": share(hits, total),
         "id_verse_n": total,
-        "n_subjects": len({case.group for case in cases}),
+        "n_subjects": len({row.case.group for row in rows if row.outcome != "unknown"}),  # those behind the intervals
         "interval_95": intervals((row.case.group, row.outcome, row.error) for row in rows),
         "shifted_scans": shifted_scans(cases, levels),
         **level_scores(rows),

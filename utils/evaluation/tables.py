@@ -1,6 +1,8 @@
 """Tables of scores, as Markdown and as the rows of discs.csv."""
 
+import contextlib
 import csv
+import json
 
 import numpy as np
 
@@ -170,6 +172,14 @@ def read_discs_csv(run):
         return found, true, {row["scan"]: row[column] for row in rows}
     except (KeyError, ValueError):
         raise UserError(f"{path} was changed since evaluate.py wrote it: run evaluate.py again") from None
+
+
+def scored_levels(run):
+    """Return the levels that an evaluation scored, as a list; None where its metrics do not say."""
+    for path in (run / "evaluation" / "metrics.json", run / "metrics.json"):
+        with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+            return list(json.loads(path.read_text(encoding="utf-8"))["levels"])
+    return None
 
 
 def comparison_table(first, second, found):

@@ -1,7 +1,7 @@
 """Test-time augmentation: views of a slab that should get the same labels, and the way back for their heatmaps.
 
 A network that cannot decide between two chains often decides otherwise once the image is darker or smaller. So the mean
-over views is right more often than one pass, and how far they agree says how sure the labels are.
+over views is right more often than one pass, and how far they agree says how certain the labels are.
 """
 
 import numpy as np

@@ -21,7 +21,7 @@ LONGEST = {"place": 4096, "name": 255, "by": 100, "time": 40, "note": 10_000}  #
 
 @dataclass
 class Correction:
-    """The labels of one scan as a person left them.
+    """The labels of one scan as a reviewer left them.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class Correction:
 
     @property
     def confidence(self):
-        """NaN (N,): a person gives none."""
+        """NaN (N,): a reviewer gives none."""
         return np.full(len(self.levels), np.nan)
 
 

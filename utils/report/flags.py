@@ -12,7 +12,7 @@ MEANINGS = {
     "not sagittal": "its slices are not sagittal: the sagittal view is blurred",
     "no position": "its header states no position (the codes of sform and qform are 0): its orientation is a guess",
     "two positions": "sform and qform of its header differ: world coordinates are those of the sform",
-    **DOUBTS,  # of the labels: settled once a person has reviewed them
+    **DOUBTS,  # of the labels: settled once a reviewer has seen them
 }
 
 

@@ -102,6 +102,30 @@ def _described(folder):
         return False
 
 
+def write_settled(folder, write):
+    """Write tables and page; again if others labelled or corrected scans of the folder meanwhile.
+
+    So of several processes in one folder, the one that runs for longest writes what all of them did.
+
+    Parameters
+    ----------
+    folder : path-like
+    write : callable
+        Without arguments.
+
+    Returns
+    -------
+    object
+        What the last call returned.
+    """
+    for _ in range(3):
+        before = Report(folder).written()
+        result = write()
+        if Report(folder).written() == before:
+            break
+    return result
+
+
 def write_predictions(report):
     """Write the tables and the page of a report; scans whose labels were removed are left out.
 

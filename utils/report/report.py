@@ -156,12 +156,12 @@ class Report:
         self.scans.append({**entry, "flags": ["failed"], "reason": reason, "file": os.path.abspath(file)})
 
     def review(self, entry, review, levels=None, points=None, across=None):
-        """Record in a scan's entry that a person reviewed its labels; the page is written by `write`.
+        """Record in a scan's entry that its labels were reviewed; the page is written by `write`.
 
         Parameters
         ----------
         entry : dict
-            Of `scans`; changed in place.
+            As `entries` yields it; changed in place.
         review : dict
             Status (corrected or good), by, time, and the name of the file of corrections.
         levels, points, across : (N,), (N, 2) and (N,) arrays, optional

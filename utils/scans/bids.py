@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from utils.scans.names import match_names, stem_of
+from utils.scans.nifti import not_fetched
+from utils.scans.outputs import REVIEWED
+from utils.system.files import UserError
 
 # Spine-generic since 2025, spine-generic before, and the Spinal Cord Toolbox. Labels called desc-warp were carried
-# over from another contrast by registration, not placed by a person: no ending fits them.
+# over from another contrast by registration, not placed by hand: no ending fits them.
 LABEL_ENDINGS = ("label-discs_dlabel", "labels-disc-manual", "labels-disc")
 # Any entity may stand between subject and contrast, except those of phases and of what was made from a scan.
 NO_SCAN = "part-(?:phase|real|imag)|desc-|label-|space-"
@@ -43,20 +46,31 @@ class ScanFile:
 
     @property
     def sidecar(self):
-        """The sidecar of the labels, a dict; empty where there is none that can be read."""
+        """The sidecar of the labels, a dict; empty where there is none that can be read.
+
+        Raises
+        ------
+        UserError
+            If it is a placeholder of git-annex or git-lfs.
+        """
         if self.label is None:
             return {}
+        path = self.label.with_name(f"{stem_of(self.label)}.json")
         try:
-            content = json.loads(self.label.with_name(f"{stem_of(self.label)}.json").read_text(encoding="utf-8"))
+            content = json.loads(path.read_text(encoding="utf-8-sig"))
+        except PermissionError:  # reading the labels beside it says so
+            return {}
         except (OSError, ValueError, RecursionError):
+            if reason := not_fetched(path):
+                raise UserError(f"of its sidecar: {reason}") from None
             return {}
         return content if isinstance(content, dict) else {}
 
     @property
     def reviewed(self):
-        """Whether the sidecar of the labels says that a person corrected them or marked them as good."""
+        """Whether the sidecar of the labels says that a reviewer corrected them or set them to good."""
         review = self.sidecar.get("Review")
-        return isinstance(review, dict) and review.get("Status") in ("corrected", "good")
+        return isinstance(review, dict) and review.get("Status") in REVIEWED
 
 
 def is_label_volume(path):
@@ -142,7 +156,9 @@ def participants(root):
             records = {row["participant_id"]: row for row in rows if "participant_id" in row}
             reason = None if records else "it has no rows with a participant_id"
     except FileNotFoundError:
-        return {}
+        if not path.is_symlink():
+            return {}
+        records, reason = {}, "it is a link to nothing: fetch its content first"
     except (OSError, csv.Error) as error:
         records, reason = {}, getattr(error, "strerror", None) or error
     if reason:

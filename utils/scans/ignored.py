@@ -51,9 +51,10 @@ def ignored_labels(root, labels, scans):
     list of (Path, str)
         Each file with the reason, in order.
     """
-    used, named = {scan.label for scan in scans}, {scan.name for scan in scans}
+    used, labelled = {scan.label for scan in scans}, {scan.name: False for scan in scans}
+    labelled |= {scan.name: True for scan in scans if scan.label}
     files = [file for folder in label_folders(root, labels) for file in _volumes(folder) if file not in used]
-    found = [(file, _why_no_label(file.name, named)) for file in files]
+    found = [(file, _why_no_label(file.name, labelled)) for file in files]
     return sorted((file, reason) for file, reason in found if reason)
 
 
@@ -80,12 +81,18 @@ def _why_no_image(path, subject, contrasts):
     return "its name is not sub-X[_ENTITY-VALUE...]_CONTRAST.nii.gz"
 
 
-def _why_no_label(name, named):
-    """Return why a volume in a label folder is not used; None if it is of something else than discs."""
+def _why_no_label(name, labelled):
+    """Return why a volume in a label folder is not used; None if it is of something else than discs.
+
+    ``labelled`` holds, by the names of the scans, whether labels of a scan were found.
+    """
     for ending in LABEL_ENDINGS:
         scan, found, _ = name.partition(f"_{ending}.nii")
+        if found and scan not in labelled:
+            return "no image has the name of its scan"
         if found:
-            return "another label volume of its scan is used" if scan in named else "no image has the name of its scan"
+            misplaced = "it does not lie below the label folder as its scan does below the tree"
+            return "another label volume of its scan is used" if labelled[scan] else misplaced
     if "_levels." in name:
         return "levels as TotalSpineSeg writes them lie in the middle of the spinal canal, not on the discs"
     if "desc-warp" in name:

@@ -1,10 +1,11 @@
 """Which scans predict.py labels, and where their outputs go."""
 
+import os
 import re
 
 from utils.scans.bids import find_scans, is_label_volume
 from utils.scans.ignored import ignored_images, ignored_summary
-from utils.scans.names import match_names, read_names, stem_of
+from utils.scans.names import halves_of, match_names, read_names, stem_of
 from utils.scans.outputs import TOOL, Job
 from utils.scans.selection import apart, check_tree
 from utils.system import ranks
@@ -40,7 +41,7 @@ def list_jobs(args):
         volumes = [path.name for path in args.scans if is_label_volume(path)]
         if nameless := [path for path in args.scans if not stem_of(path)]:
             raise UserError(f"{nameless[0]} has no name of its own: name a NIfTI file, or give a BIDS tree with --data")
-        jobs = [Job(path, args.out / stem_of(path)) for path in args.scans if not is_label_volume(path)]
+        jobs = [Job(path, args.out / stem_of(_header_of(path))) for path in args.scans if not is_label_volume(path)]
         if not jobs:
             raise UserError(f"{args.scans[0]} is a label volume: name the scan that it belongs to")
         if volumes and ranks.rank() == 0:
@@ -59,6 +60,12 @@ def list_jobs(args):
             f"{namesakes[0].image.name}: remove one of the two"
         )
     return jobs
+
+
+def _header_of(path):
+    """Return the header of a pair, whose name its outputs get, whichever half was named; any other file as it is."""
+    header = halves_of(path)[0]
+    return header if os.path.exists(header) else path
 
 
 def wanted_by(path, jobs):

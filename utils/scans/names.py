@@ -47,7 +47,7 @@ def _entries(line):
 
 
 def stem_of(path):
-    """Return the name of a NIfTI file without its ending, in either case of letters."""
+    """Return the name of a NIfTI file without .nii and .gz, in either case of letters; a pair's halves keep theirs."""
     return re.sub(r"(\.nii)?(\.gz)?\Z", "", path.name, count=1, flags=re.IGNORECASE)
 
 

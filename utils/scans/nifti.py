@@ -176,12 +176,27 @@ def _check_header(path):
                 raise ScanError("its header says that its voxels have no size: it has no place in the world")
 
 
+def not_fetched(path):
+    """Return the sentence that says how to fetch what a placeholder of git-annex or git-lfs is for; else None."""
+    annex = f"its content is not fetched: run `git annex get {path.name}` in its folder"
+    if path.is_symlink() and not path.exists():
+        return annex if "annex" in str(path.readlink()) else None
+    if not path.is_file():
+        return None
+    with open(path, "rb") as file:
+        head = file.read(512)
+    if head.startswith(b"/annex/objects/") or b".git/annex/objects/" in head[:200]:
+        return annex
+    if head.startswith(b"version https://git-lfs"):
+        return "its content is not fetched, it is a pointer of git-lfs: run `git lfs pull` in its folder"
+    return None
+
+
 def check_content(path):
     """Refuse what is no image yet or no longer, each with its own `ScanError`: placeholders, links, wrong endings."""
-    fetch = f"run `git annex get {path.name}` in its folder"
+    if reason := not_fetched(path):
+        raise ScanError(reason)
     if path.is_symlink() and not path.exists():
-        if "annex" in str(path.readlink()):
-            raise ScanError(f"its content is not fetched: {fetch}")
         raise ScanError("it is a link to nothing: correct the link, or name the file itself")
     if not path.is_file():
         raise ScanError("the file is missing")
@@ -189,10 +204,6 @@ def check_content(path):
         head = file.read(512)
     if not head:
         raise ScanError("it is empty (0 bytes), and so not a NIfTI file: copy or download it again")
-    if head.startswith(b"/annex/objects/") or b".git/annex/objects/" in head[:200]:
-        raise ScanError(f"its content is not fetched: {fetch}")
-    if head.startswith(b"version https://git-lfs"):
-        raise ScanError("its content is not fetched, it is a pointer of git-lfs: run `git lfs pull` in its folder")
     packed, name = head.startswith(b"\x1f\x8b"), path.name
     if packed and not name.lower().endswith(".gz"):
         raise ScanError(f"it is compressed by gzip, which its name does not say: rename it to {path.stem}.nii.gz")

@@ -11,7 +11,7 @@ from utils.scans.names import halves_of
 from utils.system.files import UserError
 from utils.system.manifest import TOOL
 
-REVIEWED = ("corrected", "good")  # by a person: labels that are never replaced
+REVIEWED = ("corrected", "good")  # what a reviewer said of labels that are never replaced
 
 
 def digest(content):
@@ -35,7 +35,8 @@ def _bytes_of(path):
     try:
         return path.read_bytes()
     except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror})") from None
+        reason = "it is a link to nothing: fetch its content first" if path.is_symlink() else error.strerror
+        raise UserError(f"{path} cannot be read ({reason})") from None
 
 
 def describe_discs(scan, levels, world, confidence):
@@ -48,7 +49,7 @@ def describe_discs(scan, levels, world, confidence):
     world : (N, 3) array
         In mm.
     confidence : (N,) sequence of float
-        NaN, written as null, for a disc that a person placed.
+        NaN, written as null, for a disc that a reviewer placed.
 
     Returns
     -------
@@ -110,7 +111,7 @@ class Job:
         return Path(os.path.relpath(image, self.stem.parent.resolve())).as_posix()
 
     def review(self):
-        """Return what the sidecar says of a review by a person, as a dict; None where there was none."""
+        """Return what the sidecar says of a review, as a dict; None where there was none."""
         try:
             review = json.loads(self.sidecar.read_text())["Review"]
             return review if review["Status"] in REVIEWED else None
@@ -135,8 +136,9 @@ class Job:
         UserError
             If what is there is not to be replaced.
         """
-        # Not Path.exists, which raises for a name that is too long; writing to it says so in a sentence.
-        labels, sidecar, picture = map(os.path.exists, (self.labels, self.sidecar, self.picture))
+        # Not Path.exists, which raises for a name that is too long; writing to it says so in a sentence. A link without
+        # its content, as in a fresh clone of git-annex, is there as well.
+        labels, sidecar, picture = map(os.path.lexists, (self.labels, self.sidecar, self.picture))
         held = [digest(_bytes_of(self.labels))] if labels else []
         if not held and not sidecar:
             if picture:

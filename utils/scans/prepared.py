@@ -163,6 +163,11 @@ def _usable(path):
         ) from None
 
 
+def holds(folder, split):
+    """Return whether a split of prepared data has samples; see `load_split`."""
+    return any(row["split"] == split for row in load_table(folder))
+
+
 def load_split(folder, split):
     """Return the samples of a split.
 

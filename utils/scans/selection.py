@@ -96,11 +96,20 @@ def select(scans, chosen, excluded, folders, only_corrected):
             skipped.append((scan, "its subject is not named in the split file"))
         elif scan.label is None:
             skipped.append((scan, f"it has no disc labels under {folders}"))
-        elif only_corrected and not scan.reviewed:
-            skipped.append((scan, "no reviewer corrected its labels or set them to good"))
+        elif reason := _unusable(scan, only_corrected):
+            skipped.append((scan, reason))
         else:
             todo.append(scan)
     return todo, skipped
+
+
+def _unusable(scan, only_corrected):
+    """Return why the labels of a scan are not used, by what their sidecar says; None where nothing is in the way."""
+    try:
+        reviewed = scan.reviewed
+    except UserError as error:
+        return f"labels: {error}"
+    return "no reviewer corrected its labels or set them to good" if only_corrected and not reviewed else None
 
 
 def apart(scans, name="name"):

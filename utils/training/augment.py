@@ -105,9 +105,11 @@ def sample_map(rng, shape, points, out_shape):
 def sample_window(rng, shape, points):
     """Draw a field of view: a window (top, bottom, front, back) of the output in whole pixels, seldom the whole of it.
 
-    A third of the windows hold a few neighbouring discs only, as a cervical or lumbar scan does.
+    A third of the windows hold a few neighbouring discs only, as a cervical or lumbar scan does. Discs beyond the
+    output are left out of them.
     """
     height, width = shape
+    points = points[((points >= 0) & (points < shape)).all(1)]
     window = [0, height, 0, width]
     if rng.random() < 0.33 and len(points) > 1:
         count = rng.integers(2, len(points) + 1)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from utils.inference.checkpoint import data_of
-from utils.scans.prepared import digest_of, load_split, load_summary
+from utils.scans.prepared import digest_of, holds, load_split, load_summary
 from utils.system.files import UserError
 
 SYNTHETIC = "synthetic"  # what the validation set of synthetic images is called
@@ -24,8 +24,10 @@ class Data:
     ----------
     settings : (levels, resolution, sigma)
         As in `summary.json`.
-    train, val : dict of str to Samples
+    folders : dict of str to Path
         By the names of the data sets.
+    train, val : dict of str to Samples
+        Likewise.
 
     Raises
     ------
@@ -45,9 +47,9 @@ class Data:
                     f"{folder} was prepared with other --levels, --resolution or --sigma than {folders[0]}: "
                     "prepare them alike"
                 )
+        self.folders = dict(zip(_names(folders), folders, strict=True))
         self.train, self.val = (
-            {name: load_split(folder, split) for name, folder in zip(_names(folders), folders, strict=True)}
-            for split in ("train", "val")
+            {name: load_split(folder, split) for name, folder in self.folders.items()} for split in ("train", "val")
         )
 
     def digest(self):
@@ -55,6 +57,31 @@ class Data:
         pairs = zip(self.train.values(), self.val.values(), strict=True)
         every = itertools.chain.from_iterable(itertools.chain(*pair) for pair in pairs)
         return digest_of(every, *map(len, self.train.values()), *self.settings)
+
+
+def check_unseen(data):
+    """Refuse scans that are trained on in one data set, and validated or tested on in another.
+
+    Parameters
+    ----------
+    data : Data
+        Scans are compared by their slabs, which are the same whatever their names and labels are.
+
+    Raises
+    ------
+    UserError
+        For the first of them.
+    """
+    trained = {_pixels(sample): (name, sample.name) for name, samples in data.train.items() for sample in samples}
+    tested = {name: load_split(folder, "test") for name, folder in data.folders.items() if holds(folder, "test")}
+    for kind, sets in (("validation", data.val), ("test", tested)):
+        for name, samples in sets.items():
+            for sample in samples:
+                if twin := trained.get(_pixels(sample)):
+                    raise UserError(
+                        f"{sample.name} of the {kind} split of {name} is {twin[1]} of the training split of "
+                        f"{twin[0]}: prepare both with one --split-file, or --exclude it from one of them"
+                    )
 
 
 def check_resolution(folder, resolution):
@@ -77,29 +104,6 @@ def _names(folders):
     names = [folder.resolve().name for folder in folders]
     distinct = len({*names, SYNTHETIC}) > len(names)
     return names if distinct else [str(folder.resolve()) for folder in folders]
-
-
-def check_unseen(train_sets, val_sets):
-    """Refuse scans that are trained on in one data set and validated on in another.
-
-    Parameters
-    ----------
-    train_sets, val_sets : dict of str to sequence of Sample
-        By data set. Scans are compared by their slabs, which are the same whatever their names and labels are.
-
-    Raises
-    ------
-    UserError
-        For the first of them.
-    """
-    trained = {_pixels(sample): (name, sample.name) for name, samples in train_sets.items() for sample in samples}
-    for name, samples in val_sets.items():
-        for sample in samples:
-            if twin := trained.get(_pixels(sample)):
-                raise UserError(
-                    f"{sample.name} of the validation split of {name} is {twin[1]} of the training split of {twin[0]}: "
-                    "prepare both with one --split-file, or --exclude it from one of them"
-                )
 
 
 def _pixels(sample):

@@ -146,9 +146,10 @@ def calibrate(labeller, samples, views=None):
     """
     labeller.network.eval()
     labeller.calibration, labeller.level_calibration = Calibration(), LevelCalibration()
-    augmented = (
-        transform_slabs(np.random.default_rng([0, 3, view]), samples[view % len(samples)])
-        for view in range(CALIBRATION_VIEWS if views is None else views)
+    views = CALIBRATION_VIEWS if views is None else views
+    augmented = (  # spread over all of them, whose data sets come one after the other
+        transform_slabs(np.random.default_rng([0, 3, view]), samples[view * len(samples) // views])
+        for view in range(views)
     )
     found, chains, n_true = [], [], 0
     for sample in itertools.chain(samples, augmented):
@@ -182,8 +183,8 @@ def mean_score(scores):
 def better(score, best):
     """Decide whether (identified, distance) beats the best so far: a higher share, then a lower distance.
 
-    Where no validation set has a disc, the last epoch is the best.
+    Where no validation set has a disc, or none was identified so far, the last epoch is the best.
     """
-    if best is None or np.isnan([score[0], best[0]]).any():
+    if best is None or np.isnan([score[0], best[0]]).any() or score[0] == best[0] == 0:
         return True
     return score[0] > best[0] or (score[0] == best[0] and score[1] < best[1])

@@ -3,6 +3,12 @@
 import contextlib
 import os
 import sys
+from dataclasses import dataclass
+
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.swa_utils import AveragedModel
 
 from utils.inference.checkpoint import data_of, load_checkpoint, save_checkpoint
 from utils.system import ranks
@@ -18,16 +24,37 @@ def holds_run(out):
     return any((out / name).exists() for name in (LAST, BEFORE, BEST))
 
 
-def full_state(state, network, average, optimizer, scheduler):
-    """Return all that resuming needs; where weights are averaged, a prediction uses the average."""
-    weights, rest = weights_of(network), {}
-    if average:
-        rest = {"newest": weights, "averaged": int(average.n_averaged)}
-        weights = weights_of(average.module)
-    return {
-        **state, "state_dict": weights, **rest, "optimizer": optimizer.state_dict(),
-        "scheduler": scheduler.state_dict(),
-    }  # fmt: skip
+@dataclass
+class Training:
+    """All that resuming needs.
+
+    Attributes
+    ----------
+    state : dict
+        What a checkpoint holds besides weights.
+    network : torch.nn.Module
+    average : torch.optim.swa_utils.AveragedModel or None
+        None where weights are not averaged.
+    optimizer : torch.optim.Optimizer
+    scheduler : torch.optim.lr_scheduler.LRScheduler
+    """
+
+    state: dict
+    network: nn.Module
+    average: AveragedModel | None
+    optimizer: Optimizer
+    scheduler: LRScheduler
+
+    def checkpoint(self):
+        """Return all of it as a dict; where weights are averaged, a prediction uses the average."""
+        weights, rest = weights_of(self.network), {}
+        if self.average:
+            rest = {"newest": weights, "averaged": int(self.average.n_averaged)}
+            weights = weights_of(self.average.module)
+        return {
+            **self.state, "state_dict": weights, **rest, "optimizer": self.optimizer.state_dict(),
+            "scheduler": self.scheduler.state_dict(),
+        }  # fmt: skip
 
 
 def weights_of(network):
@@ -40,8 +67,8 @@ def save_best(out, state, network):
     save_checkpoint(out / BEST, {**state, "state_dict": weights_of(network), "log": [], "frames": [], "losses": []})
 
 
-def save_last(out, state, *rest):
-    """Save all that resuming needs; what was saved before is kept as ``before.pt``.
+def save_last(out, training):
+    """Save a `Training`; what was saved before is kept as ``before.pt``.
 
     Raises
     ------
@@ -50,12 +77,12 @@ def save_last(out, state, *rest):
     """
     if not (out / "args.json").exists():
         raise UserError(f"{out} was removed or emptied while it was in use: start again with another --out")
-    if state["log"]:
-        save_json_lines(out / "log.jsonl", state["log"])
+    if training.state["log"]:
+        save_json_lines(out / "log.jsonl", training.state["log"])
     if (out / LAST).exists():
         with cannot_be_written(out / BEFORE):
             os.replace(out / LAST, out / BEFORE)
-    save_checkpoint(out / LAST, full_state(state, *rest))
+    save_checkpoint(out / LAST, training.checkpoint())
 
 
 def load_last(out):
@@ -67,6 +94,11 @@ def load_last(out):
         If there is no run, or none of its checkpoints is whole.
     """
     found = [out / name for name in (LAST, BEFORE) if (out / name).exists()]
+    if not found and (out / BEST).exists():
+        raise UserError(
+            f"{out} holds the weights of a run, but not what resuming it needs ({LAST}): train further with --init "
+            f"{out} --out ANOTHER_FOLDER"
+        )
     if not found:
         raise UserError(f"{out} holds no run to resume: leave --resume out to start one")
     for file in found:
@@ -128,7 +160,7 @@ def check_resumable(out, checkpoint, settings, samples):
         )
 
 
-def go_on(out, checkpoint, state, network, average, optimizer, scheduler):
+def go_on(out, checkpoint, training):
     """Restore a run exactly as `load_last` found it in ``out``.
 
     Parameters
@@ -136,22 +168,20 @@ def go_on(out, checkpoint, state, network, average, optimizer, scheduler):
     out : Path
     checkpoint : dict
         As `load_last` returned it.
-    state : dict
-        Of the run that begins; takes over what the checkpoint holds.
-    network, average, optimizer, scheduler
-        Restored in place; ``average`` is None where weights are not averaged.
+    training : Training
+        The one that begins; takes over, in place, what the checkpoint holds.
     """
     if checkpoint.pop("file") == BEFORE and ranks.rank() == 0:
         with contextlib.suppress(FileNotFoundError):  # or it would replace the one that is whole
             os.replace(out / LAST, out / "damaged.pt")
-    weights = checkpoint.pop("state_dict")
-    if average:
-        average.module.load_state_dict(weights)
-        average.n_averaged.fill_(checkpoint.pop("averaged"))
+    weights, state = checkpoint.pop("state_dict"), training.state
+    if training.average:
+        training.average.module.load_state_dict(weights)
+        training.average.n_averaged.fill_(checkpoint.pop("averaged"))
         weights = checkpoint.pop("newest")
-    network.load_state_dict(weights)
-    optimizer.load_state_dict(checkpoint.pop("optimizer"))
-    scheduler.load_state_dict(checkpoint.pop("scheduler"))
+    training.network.load_state_dict(weights)
+    training.optimizer.load_state_dict(checkpoint.pop("optimizer"))
+    training.scheduler.load_state_dict(checkpoint.pop("scheduler"))
     # Its data may have moved, and its flags are those that it was started with, as far as they must not change.
     settings = {**checkpoint["args"], **{key: state["args"][key] for key in FREE_ON_RESUME}}
     state.update({**checkpoint, "data": state["data"], "processes": state["processes"], "args": settings})

@@ -37,7 +37,7 @@ class Prepared:
     channels : list of int, optional
         Level of each channel, where synthetic images set it.
     steps : int, optional
-        Batches in an epoch; as many as show every scan once, by default, and the recipe's least number of slices.
+        Batches in an epoch; by default as many as hold one image per scan, and the recipe's least number of slices.
     masked : float
         Share of the images that are masked to the spine.
 
@@ -66,7 +66,7 @@ class Prepared:
         self.levels, self.resolution, self.sigma = data.settings
         train, self.val_sets, self.digest = list(data.train.values()), data.val, data.digest()
         if len(args.data) > 1:
-            check_unseen(data.train, data.val)
+            check_unseen(data)
         samples = ConcatDataset(train)
         if channels is None and earlier and list(earlier["levels"]) == [*self.levels, SACRAL]:
             channels = earlier["levels"]

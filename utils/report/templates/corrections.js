@@ -10,7 +10,7 @@ function saveReview() {
 }
 
 function saveList() {
-  const again = data.scans.filter((scan) => ["bad", "correct"].includes(statusOf(scan)) && !isEdited(scan));
+  const again = data.scans.filter((scan) => statusOf(scan) === "bad" || (statusOf(scan) === "correct" && !isEdited(scan)));
   download("redo.txt", again.map((scan) => oneLine(scan.name) + "\n").join(""), "text/plain");
 }
 
@@ -19,7 +19,7 @@ function worldOf(plane, { row, col, across }) {
   return plane.origin.map((start, k) => start + row * plane.down[k] + col * plane.back[k] + across * plane.across[k]);
 }
 
-// The scans that were edited, and those that are good as they are; one that is marked as bad is neither.
+// The scans that were edited, and those that are good as they are; one that is set to bad is neither.
 function correctionsOf(scans, by, software) {
   const time = new Date().toISOString(), entries = [];
   for (const scan of scans.filter((scan) => scan.plane)) {
@@ -40,8 +40,10 @@ function correctionsOf(scans, by, software) {
 function saveCorrections() {
   const corrections = correctionsOf(data.scans, get("reviewer").value.trim(), data.software);
   const count = (status) => corrections.scans.filter((scan) => scan.status === status).length;
+  // With the time in its name: of two files of one name, the browser would give the second one another.
+  const file = `corrections_${corrections.saved.replace(/[-:]|\..*/g, "")}.json`;
   get("saved").textContent = corrections.scans.length
-    ? `${count("corrected")} corrected and ${count("good")} good saved: run python correct.py corrections.json`
-    : "Nothing to save: edit labels, or mark scans as good.";
-  if (corrections.scans.length) download("corrections.json", JSON.stringify(corrections, null, 1) + "\n", "application/json");
+    ? `${count("corrected")} corrected and ${count("good")} good saved: run python correct.py ${file} --predictions FOLDER, with the folder of this page`
+    : "Nothing to save: edit labels, or set scans to good.";
+  if (corrections.scans.length) download(file, JSON.stringify(corrections, null, 1) + "\n", "application/json");
 }

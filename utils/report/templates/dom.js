@@ -23,5 +23,5 @@ function draw(tag, attributes, text) {
 function download(name, text, type) {
   const link = make("a", null, { download: name, href: URL.createObjectURL(new Blob([text], { type })) });
   link.click();
-  URL.revokeObjectURL(link.href);
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // some browsers read it later than they say
 }

@@ -81,7 +81,7 @@ function proposeLevel(discs, row, spacing) {
   const steps = (level, distance, by) => { // levels that fit into a distance in pixels
     let count = 0;
     for (let left = distance * spacing; LEVELS.has(level); level += by, count++) {
-      const gap = LEVELS.get(Math.min(level, level + by)).gap || 30;
+      const gap = LEVELS.get(Math.min(level, level + by))?.gap || 30;
       if (left < gap / 2) break;
       left -= gap;
     }

@@ -127,15 +127,14 @@ function editorKey(event) {
     } else return false;
     return true;
   }
-  if (!editing) return false;
+  if (!editing || (target.tagName === "SELECT" && key !== "Escape")) return false; // its letters choose a level
   if (key === "+" || key === "=") apply(shiftAll(editing, 1));
   else if (key === "-") apply(shiftAll(editing, -1));
   else if (["Delete", "Backspace"].includes(key) && chosenDisc) apply(removeDisc(editing, editing.selected));
   else if (key === "Escape") {
     if (chosenDisc) selectDisc(null);
     else setEditMode(false);
-  } else if (target.tagName === "SELECT") return false;
-  else if (key === "a") addByKey();
+  } else if (key === "a") addByKey();
   else if (key === "n") selectNext(1);
   else if (key === "p") selectNext(-1);
   else return false;
@@ -153,7 +152,7 @@ function discButton(disc) {
 }
 
 function hold(event) {
-  if (event.button === 2 || !current?.image) return;
+  if (event.button === 2 || !event.isPrimary || !current?.image) return; // a second finger holds nothing
   const at = toSlab(event), away = (disc) => Math.hypot(toStage(disc).x - at.x, toStage(disc).y - at.y);
   const pan = spaceDown || event.button === 1 || !editing;
   const nearest = pan ? null : [...editing.discs].sort((a, b) => away(a) - away(b))[0];
@@ -165,7 +164,7 @@ function hold(event) {
 }
 
 function pull(event) {
-  if (!grip) return;
+  if (!grip || !event.isPrimary) return;
   const at = toSlab(event), [right, down] = [at.x - grip.from.x, at.y - grip.from.y];
   grip.moved ||= Math.hypot(right, down) > grip.far;
   if (!grip.moved) return;
@@ -177,7 +176,7 @@ function pull(event) {
 }
 
 function release(event) {
-  if (!grip) return;
+  if (!grip || !event.isPrimary) return;
   const { disc, pan, moved, from } = grip, place = drag;
   [grip, drag] = [null, null];
   if (event.type === "pointercancel" || pan) return showLabels();

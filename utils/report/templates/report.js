@@ -2,24 +2,27 @@
 "use strict";
 
 const KEYS = { g: "good", b: "bad", f: "correct" };
+let tabbing = false; // whether the control that has the focus was reached by keys, and not by a pointer
 
 function pressed(event) {
   const { target, key } = event, open = get("viewer").open;
+  if (key === "Tab") tabbing = true;
   if (["TEXTAREA", "INPUT"].includes(target.tagName) && !["checkbox", "radio", "range"].includes(target.type)) {
     if (target.id !== "search" || !["ArrowDown", "Enter"].includes(key)) return;
     target.blur(); // from the search into the table
     event.preventDefault();
     return;
   }
-  if (key === " " && open && get("stage").matches(":hover, :focus")) {
+  const own = target.type === "radio" || target.type === "range" ? ["ArrowUp", "ArrowDown"] : [];
+  if (key === " " && open && get("stage").matches(":hover, :focus") && !(tabbing && target !== get("stage"))) {
     spaceDown = true; // dragging moves the image while it is held
     get("stage").classList.add("panning");
   } else if (open && editorKey(event)) { /* the editor took it */ }
-  else if (event.ctrlKey || event.metaKey || event.altKey || target.tagName === "SELECT") return;
+  else if (event.ctrlKey || event.metaKey || event.altKey || target.tagName === "SELECT" || own.includes(key)) return;
   else if (key === "ArrowDown") choose(chosen + 1);
   else if (key === "ArrowUp") choose(chosen - 1);
   else if (key === "Enter" && !["BUTTON", "SUMMARY", "A"].includes(target.tagName)) openViewer();
-  else if (key in KEYS && shown.length) {
+  else if (key in KEYS && shown.length && !event.repeat) {
     const scan = shown[chosen];
     setStatus(scan, { mark: statusOf(scan) === KEYS[key] ? "" : KEYS[key] });
   } else return; // Esc closes a dialog by itself
@@ -69,12 +72,12 @@ fillEditor();
 fillFigures();
 data.scans.forEach(showReview);
 showCounts();
-get("filter").addEventListener("change", showTable);
-get("search").addEventListener("input", showTable);
+get("filter").addEventListener("change", () => showTable());
+get("search").addEventListener("input", () => showTable());
 get("reviewer").addEventListener("input", () => keep(REVIEWER, get("reviewer").value));
 get("viewer").addEventListener("close", () => {
-  rows.get(shown[chosen]).querySelector(".name").focus();
-  showTable(); // a review or an edit may have moved the scan out of the filter
+  showTable(chosen); // a review or an edit may have moved the scan out of the filter
+  if (shown.length) rows.get(shown[chosen]).querySelector(".name").focus();
 });
 get("close").addEventListener("click", () => get("viewer").close());
 get("previous").addEventListener("click", () => choose(chosen - 1));
@@ -84,5 +87,11 @@ get("save-list").addEventListener("click", saveList);
 get("save-corrections").addEventListener("click", saveCorrections);
 document.addEventListener("keydown", pressed);
 document.addEventListener("keyup", released);
+document.addEventListener("pointerdown", () => (tabbing = false));
+// Else the arrow keys, which step through slabs and scans, would change a status that was chosen by pointer.
+get("status").addEventListener("pointerup", () => setTimeout(() => document.activeElement.blur()));
+window.addEventListener("beforeunload", (event) => {
+  if (edits.size && !document.querySelector(".unstored").hidden) event.preventDefault();
+});
 window.addEventListener("resize", () => { if (get("viewer").open) showLabels(); });
 showTable();

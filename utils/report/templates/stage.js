@@ -26,6 +26,7 @@ function fillStage(scan, discs, layers, editing) {
   const before = Math.max(0, 5.5 * letters + 14 - Math.min(...lost));
   scale = Math.max(Math.min((room[0] - before) / scan.width, scale), 0.1);
   const [width, height] = [scale * scan.width, scale * scan.height];
+  stage.classList.toggle("zoomed", view.zoom > 1);
   view.left = Math.min(Math.max(view.left, width * (1 - view.zoom)), 0);
   view.top = Math.min(Math.max(view.top, height * (1 - view.zoom)), 0);
   frame = { scale: scale * view.zoom, before, width, height, margin, letters };

@@ -13,7 +13,9 @@ function keep(key, value) {
   try {
     if (value === null) localStorage.removeItem(key);
     else localStorage.setItem(key, JSON.stringify(value));
-  } catch { /* without storage, all is kept until the page is closed */ }
+  } catch { // without storage, or with no room left in it: all is kept until the page is closed
+    for (const part of document.querySelectorAll(".unstored")) part.hidden = false;
+  }
 }
 
 const reviews = Object.fromEntries(data.scans.map(({ key }) => [key, recall(STORE + key) || {}]));
@@ -22,23 +24,25 @@ const noteOf = (scan) => reviews[scan.key].note || "";
 const statusLabel = (status) => STATUS.find(([key]) => key === status)[1];
 
 function setReview(scan, change) {
-  Object.assign(reviews[scan.key], change, { time: new Date().toISOString() });
+  const own = reviews[scan.key], stored = recall(STORE + scan.key);
+  const latest = stored && stored.time > (own.time || "") ? stored : own; // as by another tab with the same page
+  reviews[scan.key] = { ...latest, ...change, time: new Date().toISOString() };
   keep(STORE + scan.key, reviews[scan.key]);
 }
 
-// Edits are kept with the labels that they began from: once those change, as by correct.py, they are dropped.
-const baseOf = (scan) => JSON.stringify(scan.discs.map((disc) => [disc.level, disc.row, disc.col, disc.across]));
+// Once the labels change that an edit began from, as by correct.py, the key does too, and the edit is shown no more.
 const edits = new Map();
 for (const scan of data.scans) {
   const stored = scan.plane && recall(EDITS + scan.key);
-  if (stored && stored.base === baseOf(scan)) edits.set(scan, stored);
+  if (stored) edits.set(scan, stored);
 }
 
 const isEdited = (scan) => edits.has(scan);
 const discsOf = (scan) => (isEdited(scan) ? edits.get(scan).discs : scan.discs);
 
 function setEdit(scan, discs) {
+  if (sameDiscs(discs, discsOf(scan))) return; // what was only selected keeps the time of its last change
   if (sameDiscs(discs, scan.discs)) edits.delete(scan);
-  else edits.set(scan, { base: baseOf(scan), discs, time: new Date().toISOString() });
+  else edits.set(scan, { discs, time: new Date().toISOString() });
   keep(EDITS + scan.key, edits.get(scan) || null);
 }

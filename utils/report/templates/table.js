@@ -66,7 +66,8 @@ function compare(a, b) {
   return sortDown ? -order : order;
 }
 
-function showTable() {
+// Show the scans that fit filter and search. The chosen one stays that; where it is gone, the one at a place is chosen.
+function showTable(place = 0) {
   const text = get("search").value.toLowerCase(), fits = FILTERS[get("filter").value];
   const kept = shown[chosen];
   shown = data.scans.filter((scan) => fits(scan)
@@ -77,7 +78,7 @@ function showTable() {
     const sorted = head.dataset.key === sortKey;
     head.setAttribute("aria-sort", !sorted ? "none" : sortDown ? "descending" : "ascending");
   }
-  choose(Math.max(shown.indexOf(kept), 0), false);
+  choose(shown.includes(kept) ? shown.indexOf(kept) : place, false);
 }
 
 function rowOf(scan) {
