@@ -28,7 +28,7 @@ def build_parser():
         help="also train by either recipe until no more than this share of the discs is wrong: many minutes",
     )  # fmt: skip
     machine = parser.add_argument_group("machine")
-    machine.add_argument("--threads", type=natural_number, default=cores(), help="of the CPU")
+    machine.add_argument("--threads", type=natural_number, default=cores(), help="CPU threads")
     machine.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU where there is one)")
     output = parser.add_argument_group("output")
     output.add_argument("--out", type=output_file, default=Path("output/benchmark.json"), help="the table as JSON")

@@ -16,7 +16,7 @@ def build_parser():
     subjects.add_argument(
         "--subjects", type=natural_number, default=40, help="how many to generate, with two scans each"
     )
-    subjects.add_argument("--seed", type=whole_number, default=0, help="of all that is random")
+    subjects.add_argument("--seed", type=whole_number, default=0, help="random seed")
     output = parser.add_argument_group("output")
     output.add_argument("--out", type=output_folder, required=True, help="root of the new tree")
     output.add_argument("--jobs", type=natural_number, default=1, help="processes")

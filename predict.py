@@ -18,7 +18,9 @@ def build_parser():
     scans = parser.add_argument_group("input")
     scans.add_argument("scans", nargs="*", type=Path, metavar="SCAN", help="NIfTI files to label")
     scans.add_argument("--data", type=Path, help="label a whole tree in the layout of BIDS instead")
-    scans.add_argument("--contrasts", nargs="+", default=["T1w", "T2w"], help="of the images to take from --data")
+    scans.add_argument(
+        "--contrasts", nargs="+", default=["T1w", "T2w"], help="images of --data to label, as their names end"
+    )
     scans.add_argument("--only", type=Path, help="list of the subjects or scans to label (text, one per line)")
     scans.add_argument("--max-voxels", type=natural_number, default=MAX_VOXELS, help="larger scans are refused unread")
     network = parser.add_argument_group("network")
@@ -58,7 +60,7 @@ from utils.system import ranks
 from utils.system.device import keep_memory
 from utils.system.files import UserError, run, save_bytes, save_json, sweep
 from utils.system.progress import progress
-from utils.system.stages import leave_a_core, overlapped
+from utils.system.stages import overlapped
 from utils.system.version import code_version
 
 MOST_NAMED = 5  # scans in a line
@@ -184,8 +186,6 @@ def main(argv=None):
     undone = ranks.gather([job for job in ranks.deal(asked) if not work.done(job)])
     todo = ranks.deal([job for share in undone for job in share])
     failed = {}
-    if len(asked) > 1:
-        leave_a_core()
     stages = overlapped(todo, work.read, work.compute, work.write, (ScanError, UserError))
     for job, error in progress(stages, len(todo), "scan") if first and len(asked) > 1 else stages:
         if error:

@@ -16,7 +16,7 @@ def build_parser():
     parser = new_parser(__doc__, "python prepare_spinegeneric.py --data TREE --out dataset/NAME")
     tree = parser.add_argument_group("input")
     tree.add_argument("--data", type=Path, required=True, help="root of the tree, with sub-* and derivatives/labels")
-    tree.add_argument("--contrasts", nargs="+", default=["T1w", "T2w"], help="images to take")
+    tree.add_argument("--contrasts", nargs="+", default=["T1w", "T2w"], help="images to take, as their names end")
     tree.add_argument(
         "--labels", type=Path, action="append", default=[], metavar="DIR",
         help="folder with sub-*/anat to take labels from instead of derivatives/labels; may be given several times, "
@@ -40,7 +40,7 @@ def build_parser():
         help="shares of the subjects",
     )  # fmt: skip
     splits.add_argument("--split-file", type=Path, help="JSON file with the subjects of train, val and test instead")
-    splits.add_argument("--seed", type=whole_number, default=0, help="of the split")
+    splits.add_argument("--seed", type=whole_number, default=0, help="random seed of the split")
     output = parser.add_argument_group("output")
     output.add_argument(
         "--out", type=output_folder, required=True, help="folder of the prepared data, such as dataset/NAME"

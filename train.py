@@ -1,8 +1,8 @@
 """Train a network to find and label intervertebral discs, on prepared scans, synthetic images, or both.
 
 The network is the stacked hourglass with multi-level attention of Azad, Rouhier and Cohen-Adad (2021),
-or one to compare with. ``--recipe published`` trains as that paper's code does; ``default`` as measured
-to be better.
+or one to compare with. ``--recipe published`` trains as that paper's code does; ``default`` identified more
+discs where both were compared (docs/results.md).
 """
 
 from pathlib import Path
@@ -32,21 +32,25 @@ def build_parser():
     )  # fmt: skip
     place.add_argument("--out", type=output_folder, required=True, help="folder of this run, such as output/RUN")
     place.add_argument(
-        "--workers", type=whole_number, default=0, help="processes that prepare batches; 0: none beside the training"
+        "--workers", type=whole_number, default=0, help="extra processes that load scans (0: the training loads them)"
     )
     network = parser.add_argument_group("network", "with --init or --resume it is that of the weights")
     network.add_argument("--model", choices=MODELS, help="architecture (default: hourglass_attention)")
     network.add_argument("--stacks", type=natural_number, help="hourglasses in a row (default: 2)")
-    network.add_argument("--blocks", type=natural_number, help="residual blocks per place of an hourglass (default: 1)")
+    network.add_argument(
+        "--blocks", type=natural_number, help="residual blocks at each resolution of an hourglass (default: 1)"
+    )
     network.add_argument("--features", type=multiple_of_4, help="channels inside (default: 64, published 256)")
     training = parser.add_argument_group("training")
     training.add_argument("--recipe", choices=sorted(RECIPES), default="default", help="how to train")
-    training.add_argument("--epochs", type=natural_number, default=100, help="length of the training")
+    training.add_argument(
+        "--epochs", type=natural_number, default=100, help="passes over the scans; with --synthetic of 2,048 images"
+    )
     training.add_argument(
         "--batch-size", type=natural_number, help="slices per step, over all processes (default: 8, published 3)"
     )
     training.add_argument("--lr", type=float, help="learning rate (default: 1e-3, published 2.5e-4)")
-    training.add_argument("--seed", type=seed_number, default=0, help="of weights, order and augmentation")
+    training.add_argument("--seed", type=seed_number, default=0, help="random seed of weights, order and augmentation")
     training.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU where there is one)")
     training.add_argument("--no-amp", dest="amp", action="store_false", help="float32, even where bfloat16 is fast")
     start = parser.add_argument_group("start").add_mutually_exclusive_group()

@@ -5,7 +5,6 @@ import tempfile
 
 import nibabel
 import numpy as np
-import torch
 
 import predict
 from prepare_spinegeneric import Settings, prepare_scan
@@ -20,7 +19,7 @@ from utils.scans.outputs import Job
 from utils.scans.sample import load_sample
 from utils.synthesis.anatomy import generate_anatomy
 from utils.synthesis.volumes import choose_field_of_view, generate_volume
-from utils.system.stages import leave_a_core, overlapped
+from utils.system.stages import overlapped
 
 FEW, MANY = 16, 64  # scans to prepare
 COHORT = 16  # scans to label: enough for reading the first and writing the last one to matter little
@@ -140,14 +139,9 @@ def prediction_rows(folder, device, repeats):
     ready = work.read(job)
     done = work.compute(job, ready)
 
-    def cohort():
-        threads = torch.get_num_threads()
-        leave_a_core()
-        list(overlapped(jobs, work.read, work.compute, work.write, ()))
-        torch.set_num_threads(threads)
-
     works = [
-        cohort, lambda: work.read(job), lambda: work.compute(job, ready), lambda: work.write(job, done),
+        lambda: list(overlapped(jobs, work.read, work.compute, work.write, ())),
+        lambda: work.read(job), lambda: work.compute(job, ready), lambda: work.write(job, done),
     ]  # fmt: skip
     whole, *stages = medians(works, repeats, device)
     slowest = max(zip(stages, ("reading", "computing", "writing"), strict=True))

@@ -1,7 +1,7 @@
 """Non-spine images: how many discs are found, and with what confidence, where there is no spine as it should be.
 
-Scans of the train and val splits upside down, flipped, cut axially, replaced by noise or blank, beside the
-scans as they are.
+Scans of the train and val splits mirrored, rotated, cut axially, replaced by noise or blank, beside the scans as they
+are.
 """
 
 from pathlib import Path
@@ -54,7 +54,8 @@ def axial(scan, count):
 def images_of(scan, slabs, rng):
     """Return {kind: images (S, H, W)} made of a scan and its slabs."""
     return {
-        "as they are": slabs, "upside down": slabs[:, ::-1], "flipped front to back": slabs[:, :, ::-1],
+        "as they are": slabs, "mirrored head to foot": slabs[:, ::-1], "mirrored front to back": slabs[:, :, ::-1],
+        "rotated by 180 degrees": slabs[:, ::-1, ::-1],
         "axial": axial(scan, len(slabs)), "noise": rng.rayleigh(0.2, slabs.shape), "blank": np.zeros_like(slabs),
     }  # fmt: skip
 

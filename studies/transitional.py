@@ -32,7 +32,7 @@ from utils.discs import LAST
 from utils.evaluation.cases import NEAR_MM
 from utils.evaluation.metrics import CONFIDENT
 from utils.evaluation.tables import markdown, share
-from utils.inference.flags import doubts_of
+from utils.inference.doubts import doubts_of
 from utils.inference.labeller import load_labeller
 from utils.synthesis.anatomy import generate_anatomy
 from utils.synthesis.volumes import generate_volume

@@ -334,7 +334,7 @@ def test_what_the_browser_does_not_store_is_said(page):
     assert page.locator(".unstored:visible").count() == 0
     page.evaluate("() => { Storage.prototype.setItem = () => { throw new Error('full'); }; }")
     page.keyboard.press("+")
-    assert "stores nothing more" in page.locator(".unstored:visible").text_content()
+    assert "stores nothing more" in page.locator("#viewer .unstored:visible").text_content()
     assert levels(page)[0] == "L2-L3"
     refused = "() => { const e = new Event('beforeunload', { cancelable: true }); return !dispatchEvent(e); }"
     assert page.evaluate(refused) is True

@@ -105,7 +105,7 @@ def test_an_upright_spine_is_labelled_with_high_confidence(labeller, spine):
 def test_a_synthetic_spine_that_is_rotated_or_flipped_is_flagged(turn, labeller, spine):
     slabs, offsets, _ = spine
     found = labeller.label(np.ascontiguousarray(slabs[turn]), offsets)
-    assert set(flags_of(found)) & {"no disc", "low confidence", "level unsure"}
+    assert set(flags_of(found)) & {"no disc", "low confidence", "level uncertain"}
     if len(turn) == 3:  # cervical spines upside down still get high confidences
         assert (found.confidence < 0.9).all()
 
@@ -130,5 +130,5 @@ def test_a_real_scan_that_is_rotated_or_flipped_has_no_high_confidence(subject, 
     for altered in ((slabs[:, ::-1], offsets), (slabs[:, :, ::-1], offsets), axial):
         found = labeller.label(np.ascontiguousarray(altered[0]), altered[1])
         assert (found.confidence < 0.9).all()
-        assert set(flags_of(found)) & {"no disc", "low confidence", "level unsure"}
+        assert set(flags_of(found)) & {"no disc", "low confidence", "level uncertain"}
     assert not flags_of(labeller.label(slabs, offsets))

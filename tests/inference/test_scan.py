@@ -57,4 +57,4 @@ def test_flags_of_a_doubtful_scan_from_python(tmp_path):
     image.set_qform(np.diag([0.8, 4.0, 0.8, 1.0]), 1)
     nibabel.save(image, tmp_path / "a.nii.gz")
     found = label_scan(tmp_path / "a.nii.gz", Doubtful("spots"))
-    assert found.flags == ["two positions", "not sagittal", "low confidence", "level unsure"]
+    assert found.flags == ["two positions", "not sagittal", "low confidence", "level uncertain"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from utils.discs import LAST, SACRAL
-from utils.inference.flags import doubts_of
+from utils.inference.doubts import doubts_of
 from utils.inference.prior import typical_prior
 from utils.inference.transitional import other_levels, other_numbering, vertebrae
 
@@ -108,7 +108,7 @@ def test_a_scan_says_so_by_a_flag_and_by_the_other_levels():
     assert doubts_of(prediction) == []
     for changed, flag in (
         ({"other_levels": {25: 24}}, "transitional vertebra?"), ({"vertebrae": 25}, "transitional vertebra?"),
-        ({"level_confidence": 0.7}, "level unsure"), ({"margin": 1.0}, "level unsure"),
+        ({"level_confidence": 0.7}, "level uncertain"), ({"margin": 1.0}, "level uncertain"),
     ):  # fmt: skip
         assert doubts_of(SimpleNamespace(**{**vars(prediction), **changed})) == [flag]
     assert doubts_of(SimpleNamespace(**{**vars(prediction), "vertebrae": 24, "level_confidence": float("nan")})) == []

@@ -60,7 +60,7 @@ def test_a_shifted_chain_is_flagged_once():
 
 def test_without_a_truth_the_flags_go_by_confidence():
     assert flags_of(prediction([21, 22], [10, 40], confidence=0.4)) == ["low confidence"]
-    assert flags_of(prediction([21, 22], [10, 40], margin=1.0)) == ["level unsure"]
+    assert flags_of(prediction([21, 22], [10, 40], margin=1.0)) == ["level uncertain"]
 
 
 def test_the_page_holds_its_data_and_no_markup_of_others(tmp_path):

@@ -27,8 +27,8 @@ def test_every_subject_is_tested_once_and_never_trained_on_in_its_fold():
     splits = [folds.split_of(subjects, index, {}) for index in range(3)]
     assert [split["test"] for split in splits] == subjects
     assert splits[2]["val"] == ["s02", "s03", "s04"]  # of the first fold: the last is followed by it
-    person = {"s00": "p", "s04": "p"}  # they stay together: s00 is not trained on beside s04
-    assert folds.split_of(subjects, 2, person)["val"] == ["s00", "s02", "s03", "s04"]
+    participant = {"s00": "p", "s04": "p"}  # they stay together: s00 is not trained on beside s04
+    assert folds.split_of(subjects, 2, participant)["val"] == ["s00", "s02", "s03", "s04"]
     for split in splits:
         parts = [set(split[part]) for part in ("train", "val", "test")]
         assert sum(map(len, parts)) == len(set.union(*parts)) == 15

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from utils.discs import name
-from utils.inference.flags import doubts_of
+from utils.inference.doubts import doubts_of
 from utils.scans.limits import MAX_VOXELS
 from utils.scans.nifti import position_flags, read_scan
 from utils.scans.sagittal import is_sagittal, slabs_of

@@ -37,7 +37,9 @@ def read_entry(path):
     """Return a scan's entry from its file, or None where it is gone, damaged or of another version."""
     try:
         entry = json.loads(path.read_text(encoding="utf-8"))
-        entry.setdefault("subject", entry.get("person", ""))  # as versions before 2026-11-26 call it
+        # As versions before 2026-11-26 call them.
+        entry.setdefault("subject", entry.get("person", ""))
+        entry["flags"] = [flag.replace("level unsure", "level uncertain") for flag in entry["flags"]]
         for part in EDITING:
             entry.setdefault(part, None)
         return entry if entry["place"] and entry["key"] and entry["weights"] else None

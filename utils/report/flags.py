@@ -1,7 +1,7 @@
 """Flags: why a scan should be reviewed first."""
 
 from utils.evaluation.cases import NEAR_MM
-from utils.inference.flags import DOUBTS, doubts_of
+from utils.inference.doubts import DOUBTS, doubts_of
 
 MEANINGS = {
     "failed": "could not be read or labelled",

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from utils.discs import FIRST, LAST, TYPICAL_GAP_MM, name, region
-from utils.inference.flags import DOUBTS
+from utils.inference.doubts import DOUBTS
 from utils.report.entries import (
     EDITING,
     discs_of,

@@ -27,16 +27,16 @@ def draw_outline(rng, canvas, spine):
     levels = np.array([0.9, 3, 7, 9, 13, 18, 21, 24, 26, 29])
     rows, columns = np.interp(levels, place, tips[:, 0]), np.interp(levels, place, tips[:, 1])
     rows[0] -= 40
-    # Belly and buttocks go on in the line of the loins, however steep the sacrum is.
+    # Belly and buttocks go on in the line of the lumbar spine, however steep the sacrum is.
     low = np.interp(23, place, tips[:, 1])
     ahead, behind = columns.copy(), columns.copy()
     ahead[-3:], behind[-3:] = low + 0.35 * (columns[-3:] - low), low + 0.75 * (columns[-3:] - low)
     fat, belly = np.exp(rng.normal(0, 0.4)), rng.uniform(0.7, 1.25)
     fat_front = size * fat * np.array([4, 5, 6, 8, 9, 9, 14, 20, 22, 24])
-    # Thick in the nape and over the sacrum of some, whatever the other parts of the body are like.
-    nape, loin = (rng.choice([0, 1]) * rng.uniform(0, 30) for _ in range(2))
-    more = nape * np.exp(-0.5 * ((levels - rng.uniform(5, 9)) / 2) ** 2)
-    more += loin * np.exp(-0.5 * ((levels - 25) / 2.5) ** 2)
+    # Thick behind the cervical spine and over the sacrum of some, whatever the other parts of the body are like.
+    cervical, sacral = (rng.choice([0, 1]) * rng.uniform(0, 30) for _ in range(2))
+    more = cervical * np.exp(-0.5 * ((levels - rng.uniform(5, 9)) / 2) ** 2)
+    more += sacral * np.exp(-0.5 * ((levels - 25) / 2.5) ** 2)
     fat_back = fat_front * rng.uniform(0.7, 1.3) + size * more
     front = ahead - size * np.array([88, 70, 62, 85, 120, 122 * belly, 112 * belly, 112 * belly, 120, 125])
     back = behind + size * np.array([80, 62, 66, 72, 66, 62, 70, 76, 70, 60]) + 5 * (fat - 1) + 0.7 * size * more

@@ -3,18 +3,7 @@
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 
-import torch
-
 AHEAD = 2  # items read before they are needed, and written while the next ones are computed
-THREADS = torch.get_num_threads()  # what torch chose for the machine
-
-
-def leave_a_core():
-    """Compute with one thread fewer from now on, which leaves a core for reading and writing.
-
-    The threads of a convolution wait for each other: one that shares its core delays all of them.
-    """
-    torch.set_num_threads(min(torch.get_num_threads(), max(1, THREADS - 1)))
 
 
 def overlapped(items, read, compute, write, errors):

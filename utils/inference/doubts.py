@@ -11,7 +11,7 @@ LOW_LEVELS = 0.8  # and one whose level confidence is below this
 DOUBTS = {
     "no disc": "no disc was found",
     "low confidence": f"a confidence is below {100 * LOW:.0f} %, or half of them are below {100 * LOW_MEDIAN:.0f} %",
-    "level unsure": "labels shifted by one level fit nearly as well, or altered views of the scan get other labels",
+    "level uncertain": "labels shifted by one level fit nearly as well, or altered views of the scan get other labels",
     "transitional vertebra?": "another numbering fits the lowest discs as well, or a vertebra is missing or extra",
 }
 
@@ -24,7 +24,7 @@ def doubts_of(prediction):
     if prediction.confidence.min() < LOW or np.median(prediction.confidence) < LOW_MEDIAN:
         flags.append("low confidence")
     if prediction.margin < CLOSE or prediction.level_confidence < LOW_LEVELS:
-        flags.append("level unsure")
+        flags.append("level uncertain")
     if prediction.other_levels or prediction.vertebrae not in (None, PRESACRAL):
         flags.append("transitional vertebra?")
     return flags
