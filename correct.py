@@ -30,6 +30,7 @@ if __name__ == "__main__":
 
 # ruff: noqa: E402
 import json
+import os
 import sys
 from dataclasses import dataclass
 
@@ -42,12 +43,14 @@ from utils.report.pictures import prediction_picture
 from utils.report.predictions import claim_predictions, write_predictions, write_settled
 from utils.report.report import Report
 from utils.scans.labels import label_volume
-from utils.scans.nifti import ScanError, read_scan
+from utils.scans.nifti import ScanError, not_fetched, read_scan
 from utils.scans.outputs import TOOL, Job, describe_discs, digest, image_digest, source_of
 from utils.scans.sagittal import slabs_of
 from utils.system.files import UserError, run, save_bytes, save_json
 
 MANUAL = "Manual"  # the tool that made corrected labels, in their sidecar
+INTERRUPTED = "a correction of it was interrupted: apply that one again"
+AGAIN = "it was labelled again since it was reviewed: review it again"
 
 
 @dataclass
@@ -94,26 +97,36 @@ def find_labels(correction, report):
         If there are none, or their scan is not the one that was reviewed.
     """
     stem = report.folder / correction.place
-    labelled = Job(None, stem).sidecar.exists()
-    try:
-        sidecar = json.loads(Job(None, stem).sidecar.read_text(encoding="utf-8"))
-        job = Job(stem.parent / source_of(sidecar), stem)
-    except (OSError, ValueError, LookupError, TypeError):
-        sidecar = None
-    # After the sidecar: predict.py removes the entry before it writes new labels, and so none is of older ones.
-    entry = next(report.entries([correction.place]), None)
-    if entry is None and labelled:
+    sidecar, entry = known_of(stem, report, correction)
+    if entry is None and os.path.lexists(Job(None, stem).sidecar):
         raise UserError("its labelling was interrupted, or goes on: run predict.py again, and review it then")
     if entry is None or entry["name"] != correction.name or not entry["plane"]:
         raise UserError(f"{report.folder} has no such scan: give the folder of the report with --predictions")
     if sidecar is None:
-        raise UserError("its sidecar is missing or damaged: label the scan again")
+        fetch = not_fetched(Job(None, stem).sidecar)
+        raise UserError(
+            f"of its sidecar: {fetch}" if fetch else "its sidecar is missing or damaged: label the scan again"
+        )
+    job = Job(stem.parent / source_of(sidecar), stem)
     job.check_free(reviewed=True)
     if not job.image.exists():
         raise UserError(f"its scan {job.image} is missing: move it back")
     if not correction.image_digest == sidecar.get("ImageDigest") == image_digest(job.image):
         raise UserError(f"its scan {job.image} has changed since it was reviewed: label and review it again")
+    if known_of(stem, report, correction) != (sidecar, entry):  # reading the scan takes its time
+        raise UserError(AGAIN)
     return Labels(entry, job, sidecar)
+
+
+def known_of(stem, report, correction):
+    """Return the sidecar of the labels of a scan and its entry in the report, each a dict or None."""
+    try:
+        sidecar = json.loads(Job(None, stem).sidecar.read_text(encoding="utf-8"))
+        source_of(sidecar)
+    except (OSError, ValueError, LookupError, TypeError):
+        sidecar = None
+    # After the sidecar: predict.py removes the entry before it writes new labels, and so none is of older ones.
+    return sidecar, next(report.entries([correction.place]), None)
 
 
 def review_of(correction, file):
@@ -135,6 +148,8 @@ def accept(labels, correction, review, report):
     before = labels.job.review()
     if before and before["Status"] == "corrected":
         check_newest(review, before)
+        if labels.entry["review"] != for_page(before):
+            raise UserError(INTERRUPTED)
         if correction.key != labels.entry["key"]:
             raise UserError("its labels were corrected since it was reviewed: review it again")
         return "unchanged"  # what was corrected stays that
@@ -143,13 +158,13 @@ def accept(labels, correction, review, report):
             report.review(labels.entry, for_page(before))
         return "unchanged"
     if any(tool["Name"] == MANUAL for tool in labels.sidecar["GeneratedBy"]):
-        raise UserError("a correction of it was interrupted: apply that one again, or label the scan again")
+        raise UserError(f"{INTERRUPTED}, or label the scan again")
     if correction.key is None:
         raise UserError(
             "the file does not say which labels of it are good: run predict.py again, and save the corrections again"
         )
     if correction.key != labels.entry["key"]:
-        raise UserError("it was labelled again since it was reviewed: review it again")
+        raise UserError(AGAIN)
     save_json(labels.job.sidecar, {**labels.sidecar, "Review": review})
     report.review(labels.entry, for_page(review))
     return "good"
@@ -183,14 +198,14 @@ def correct(labels, correction, review, report, max_voxels):
         "MarginToShiftedChain": None, "LevelConfidence": None, "OtherNumbering": {}, "Vertebrae": None,
         "Discs": describe_discs(scan, correction.levels, correction.world, correction.confidence),
     }  # fmt: skip
-    # An interruption leaves no label volume that its sidecar does not know, and none that it calls corrected before all
-    # else is written: until then, predict.py labels the scan again.
+    # An interruption leaves no label volume that its sidecar does not know, and none that a first correction calls
+    # corrected too early. What follows the sidecar is finished by the next call.
     save_json(job.sidecar, {**sidecar, **new, "LabelDigests": sorted({digest(volume), *held})})
     save_bytes(job.labels, volume)
+    save_json(job.sidecar, {**sidecar, **new, "LabelDigests": [digest(volume)], "Review": review})
     shown = next(index for index, slab in enumerate(labels.entry["slabs"]) if slab["shown"])
     prediction_picture(images[shown], correction, plane.spacing, job.picture, job.stem.name)
     report.review(labels.entry, for_page(review), correction.levels, correction.points, correction.across)
-    save_json(job.sidecar, {**sidecar, **new, "LabelDigests": [digest(volume)], "Review": review})
     return "corrected"
 
 

@@ -73,7 +73,7 @@ from utils.scans.prepared import load_summary
 from utils.scans.sample import load_sample, save_sample
 from utils.scans.selection import apart, check_tree, excluded_by, records_of, select
 from utils.scans.splits import SPLITS, check_together, draw_split, match_split, participant_groups, read_split_file
-from utils.system.files import UserError, run, save_json, save_table, sweep, warn
+from utils.system.files import UserError, run, save_bytes, save_json, save_table, sweep, warn
 from utils.system.journal import Journal, fingerprint, read_journal
 from utils.system.lock import FILE as LOCK
 from utils.system.lock import locked
@@ -287,8 +287,6 @@ def prepare(args):
         names = ", ".join(f"{entry} ({where})" for entry, where in unmatched[:5])
         warn(f"{len(unmatched)} entries match no subject and no scan: {names}{', ...' if len(unmatched) > 5 else ''}")
 
-    if not todo and (args.out / "summary.json").exists():
-        raise UserError(f"no scan of {args.data} can be used ({first_reason(skipped)}); {args.out} stays as it was")
     settings = Settings(args.out, args.levels, args.resolution, args.sigma, args.max_voxels)
     sources = [
         next((records[s.subject][c] for c in SOURCE_COLUMNS if c in records.get(s.subject, {})), "") for s in todo
@@ -296,10 +294,16 @@ def prepare(args):
     sweep(args.out)
     journal = Journal(args.out / PROGRESS)
     journal.add("tree", tree_seen_from(args.out, args.data))  # stated here as long as there is no summary
-    (args.out / "summary.json").unlink(missing_ok=True)  # no training reads half of one data set and half of another
+    summary = args.out / "summary.json"
+    before = summary.read_bytes() if summary.exists() else None
+    summary.unlink(missing_ok=True)  # no training reads half of one data set and half of another
     results = prepare_all(todo, sources, settings, args.jobs, journal)
     skipped += [(scan, result) for scan, result in zip(todo, results, strict=True) if isinstance(result, str)]
     rows = [result for result in results if isinstance(result, dict)]
+    if not rows and before:  # a flag is wrong: no sample has changed
+        save_bytes(summary, before)
+        journal.finish()
+        raise UserError(f"no scan of {args.data} can be used ({first_reason(skipped)}); {args.out} stays as it was")
     listed = [{"name": s.name, "subject": s.subject, "contrast": s.contrast, "reason": reason} for s, reason in skipped]
     for entry, where in unmatched:
         reason = f"named in the {where}, but has no scan"

@@ -44,7 +44,7 @@ def build_parser():
     training = parser.add_argument_group("training")
     training.add_argument("--recipe", choices=sorted(RECIPES), default="default", help="how to train")
     training.add_argument(
-        "--epochs", type=natural_number, default=100, help="passes over the scans; with --synthetic of 2,048 images"
+        "--epochs", type=natural_number, default=100, help="of 160 slices or more; with --synthetic of 2,048 images"
     )
     training.add_argument(
         "--batch-size", type=natural_number, help="slices per step, over all processes (default: 8, published 3)"

@@ -120,6 +120,8 @@ def test_a_training_has_reached_an_error_once_an_epoch_has_it(tmp_path):
     assert not until.reached(log, 0.1)
     log.write_text("".join(json.dumps({"identified": share}) + "\n" for share in (0.5, 0.95, 0.7)))
     assert until.reached(log, 0.1)
+    log.write_text('{"identified": 0.7}\n')
+    assert until.reached(log, 0.3) and not until.reached(log, 0.29)  # though 1 - 0.7 is 0.30000000000000004
 
 
 LOGS = """

@@ -325,21 +325,20 @@ def test_a_disc_is_added_above_a_cervical_chain(above, level, page):
 def test_letters_in_the_list_of_levels_are_no_keys_of_the_editor(page):
     page.keyboard.press("n")
     page.locator("#level-of").focus()
-    for key in ("-", "+", "Backspace", "Delete"):
+    for key in ("-", "+", "Backspace", "Delete", "e"):
         page.keyboard.press(key)
+    assert page.evaluate("editMode") is True
+    page.keyboard.press("Escape")  # nothing is selected any more
     assert names(page) == CHAIN and page.evaluate("isEdited(current)") is False
 
 
 def test_what_the_browser_does_not_store_is_said(page):
-    assert page.locator(".unstored:visible").count() == 0
+    refused = "() => { const e = new Event('beforeunload', { cancelable: true }); return !dispatchEvent(e); }"
+    assert page.locator(".unstored:visible").count() == 0 and page.evaluate(refused) is False
     page.evaluate("() => { Storage.prototype.setItem = () => { throw new Error('full'); }; }")
     page.keyboard.press("+")
     assert "stores nothing more" in page.locator("#viewer .unstored:visible").text_content()
-    assert levels(page)[0] == "L2-L3"
-    refused = "() => { const e = new Event('beforeunload', { cancelable: true }); return !dispatchEvent(e); }"
-    assert page.evaluate(refused) is True
-    page.keyboard.press("-")
-    assert page.evaluate(refused) is False  # nothing is edited
+    assert levels(page)[0] == "L2-L3" and page.evaluate(refused) is True
 
 
 def test_two_tabs_of_a_page_keep_what_either_says(page, open_page, folder):

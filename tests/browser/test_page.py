@@ -268,6 +268,12 @@ def test_arrows_are_those_of_a_control_that_was_reached_by_keys_alone(page):
     assert page.locator("#viewer-title").text_content() == "sub-10_T2w"
     page.keyboard.press("ArrowUp")
     assert page.locator("#status-good").is_checked()
+    page.locator("#window").click()  # in its middle
+    assert page.evaluate("view.window") == pytest.approx(0.775, abs=0.02)
+    page.wait_for_timeout(50)
+    page.keyboard.press("ArrowDown")
+    assert page.locator("#viewer-title").text_content() == "sub-10_T2w"
+    page.keyboard.press("ArrowUp")
     page.locator("#status-good").focus()
     page.keyboard.press("ArrowDown")
     assert page.locator("#status-bad").is_checked()
@@ -278,3 +284,12 @@ def test_arrows_are_those_of_a_control_that_was_reached_by_keys_alone(page):
     page.keyboard.press("Tab")
     page.keyboard.press("Space")
     assert page.locator("#layer-attention").is_checked()
+    # Opened by a key, the dialog gives a button the focus: the space bar is that of the image still.
+    page.keyboard.press("Escape")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Enter")
+    page.locator("#stage").hover()
+    page.keyboard.down("Space")
+    assert page.evaluate("spaceDown") is True
+    page.keyboard.up("Space")

@@ -148,3 +148,15 @@ def test_a_table_that_was_changed_is_an_error(head, row, tmp_path):
     (tmp_path / "discs.csv").write_text(f"{head}\n{row}\n")
     with pytest.raises(UserError, match="discs.csv was changed since evaluate.py wrote it: run evaluate.py again"):
         read_discs_csv(tmp_path)
+
+
+def test_subjects_without_a_disc_of_the_scored_levels_are_not_counted():
+    nothing, states = np.zeros(0, int), np.full(26, -1)
+    cases = [
+        Case(s, s, "T2w", "x", np.array(levels, int), np.full((len(levels), 2), 9.0), np.array(levels, int),
+             np.full((len(levels), 2), 9.0), np.ones(len(levels)), states, np.zeros(len(levels)), np.zeros(len(levels)))
+        for s, levels in (("a", [21]), ("b", [21]), ("c", [3]), ("d", nothing))
+    ]  # fmt: skip
+    scores = score(cases, [21], "labelled", 1.0)
+    # Two of two: 0.05 ** (1 / 2) is 0.2236.
+    assert scores["n_subjects"] == 2 and scores["interval_95"]["identified"] == pytest.approx([0.2236, 1.0], abs=1e-4)

@@ -355,3 +355,11 @@ def test_the_halves_of_a_pair_have_the_same_outputs(label, tmp_path):
     for half in ("hdr", "img"):
         assert label(tmp_path / f"t2.{half}") == (0, "")
     assert [row["scan"] for row in table(tmp_path / "out" / "scans.csv")] == ["t2.hdr"]
+
+
+@pytest.mark.parametrize("entry", ["t2.hdr", "t2.img", "t2"])
+def test_a_list_may_name_a_pair_by_either_half(entry, label, tmp_path):
+    data, affine, _ = spots((1.0, 1.0, 1.0), 0.0)
+    nibabel.save(nibabel.Nifti1Pair(data, affine), tmp_path / "t2.hdr")
+    (tmp_path / "list.txt").write_text(entry)
+    assert label(tmp_path / "t2.img", (1.0, 1.0, 1.0), "--only", str(tmp_path / "list.txt")) == (0, "")

@@ -129,7 +129,7 @@ def test_applying_a_file_twice_changes_nothing(folder, tmp_path, capsys):
 
 STEPS = [
     ("corrected", "save_json", 1, False), ("corrected", "save_bytes", 1, False), ("corrected", "save_json", 2, False),
-    ("corrected", "prediction_picture", 1, False), ("corrected", "Report.review", 1, False),
+    ("corrected", "prediction_picture", 1, True), ("corrected", "Report.review", 1, True),
     ("corrected", "write_predictions", 1, True), ("good", "save_json", 1, False), ("good", "Report.review", 1, True),
     ("good", "write_predictions", 1, True),
 ]  # fmt: skip
@@ -172,11 +172,14 @@ def meanwhile(monkeypatch, function, work):
     monkeypatch.setattr(f"correct.{function}", first_work)
 
 
-def test_labels_that_are_replaced_while_corrections_are_applied_are_not_good(folder, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("function", ["review_of", "image_digest"])
+def test_labels_that_are_replaced_while_corrections_are_applied_are_not_good(
+    function, folder, tmp_path, monkeypatch, capsys
+):
     path = save(tmp_path / "corrections.json", correction_of(folder, [], status="good"))
     monkeypatch.setitem(predicted.FixedLabels.checkpoint, "digest", "1")
     scan = tmp_path / "scans" / f"{NAME}.nii.gz"
-    meanwhile(monkeypatch, "review_of", lambda: predict_into(folder, [scan], monkeypatch))
+    meanwhile(monkeypatch, function, lambda: predict_into(folder, [scan], monkeypatch))
     assert apply(path, folder) == 1
     assert "it was labelled again since it was reviewed: review it again" in capsys.readouterr().err
     assert "Review" not in json.loads((folder / f"{NAME}_label-discs_dlabel.json").read_text())
@@ -210,6 +213,22 @@ def test_a_correction_that_is_applied_while_its_scan_is_labelled_again_stays(fol
     assert predict_into(folder, [tmp_path / "scans" / f"{NAME}.nii.gz"], monkeypatch) == 1
     assert "was reviewed, and is left as it is" in capsys.readouterr().err
     assert read_discs(folder / f"{NAME}_label-discs_dlabel.nii.gz").levels.tolist() == [25]
+    assert [row["review"] for row in table(folder / "scans.csv")] == ["corrected"]
+
+
+def test_labels_whose_correction_was_interrupted_at_the_page_are_not_good(folder, tmp_path, monkeypatch, capsys):
+    good = correction_of(folder, [], status="good", time="2026-11-26T05:00:00Z")
+    path = save(tmp_path / "corrections.json", correction_of(folder, [(25, 90, 36, 1)]))
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("correct.Report.review", interrupt)
+        apply(path, folder)
+    assert apply(save(tmp_path / "good.json", good), folder) == 1
+    assert "a correction of it was interrupted: apply that one again\n" in capsys.readouterr().err
+    assert apply(path, folder) == 0
     assert [row["review"] for row in table(folder / "scans.csv")] == ["corrected"]
 
 

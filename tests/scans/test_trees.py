@@ -356,7 +356,10 @@ def test_flags_by_which_no_scan_is_left_do_not_undo_a_preparation(tmp_path):
     add_scan(tmp_path / "tree", "sub-1_T2w")
     prepare(tmp_path / "tree", tmp_path / "out")
     before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
-    for flags, reason in ((["--contrasts", "t2w"], "no sub-.* of these contrasts"), (["--only-corrected"], "reviewer")):
+    for flags, reason in (
+        (["--contrasts", "t2w"], "no sub-.* of these contrasts"), (["--only-corrected"], "reviewer"),
+        (["--levels", "2-3"], "none of its discs is among"), (["--max-voxels", "10"], "more than --max-voxels"),
+    ):  # fmt: skip
         with pytest.raises(UserError, match=f"can be used .*{reason}.*; .*out stays as it was"):
             prepare(tmp_path / "tree", tmp_path / "out", *flags)
     assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()} == before

@@ -5,15 +5,17 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from builders import lumbar
 from trainings import prepared, shorten, whole_and_resumed
 
 import evaluate
 import train
 from utils.inference.checkpoint import data_of
+from utils.inference.labeller import Prediction
 from utils.synthesis.batches import CHANNELS
 from utils.system import ranks
 from utils.system.files import UserError
-from utils.training.engine import better, mean_score
+from utils.training.engine import better, calibrate, mean_score
 from utils.training.slices import Order
 from utils.training.sources import Joint, Synthetic
 
@@ -137,3 +139,20 @@ def test_a_stopped_joint_training_is_resumed_exactly(quick, tmp_path):
 def test_data_of_runs_of_all_versions():
     assert data_of({"data": None}) == [] and data_of({"data": []}) == []
     assert data_of({"data": "dataset/a"}) == ["dataset/a"] and data_of({"data": ["a", "b"]}) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("views", "expected"), [(6, [0, 1, 2, 3, 4, 5]), (3, [0, 2, 4]), (12, sorted([*range(6)] * 2)), (0, [])]
+)
+def test_the_views_that_calibrate_are_spread_over_all_validation_sets(views, expected, monkeypatch):
+    samples, seen = [lumbar(top=50.0 + index) for index in range(6)], []
+    nothing = Prediction(np.zeros(0, int), np.zeros((0, 2)), *[np.zeros(0)] * 4, np.nan, np.zeros((24, 1, 1)), None, 0)
+    labeller = SimpleNamespace(network=torch.nn.Identity(), levels=(21, 22), label=lambda *_: nothing)
+
+    def transformed(rng, sample):
+        seen.append(next(index for index, other in enumerate(samples) if other is sample))
+        return sample
+
+    monkeypatch.setattr("utils.training.engine.transform_slabs", transformed)
+    calibrate(labeller, samples, views)
+    assert seen == expected

@@ -36,13 +36,14 @@ def score(cases, levels, protocol, spacing):
             "all_predictions": published_scores(cases, levels, spacing, "all"),
         }
     rows = [row for case in cases for row in compare(case, levels)]
+    counted = [(row.case.group, row.outcome, row.error) for row in rows if row.outcome != "unknown"]
     hits, total = id_verse(cases, levels)
     return {
         **labelled_scores(rows),
         "id_verse": share(hits, total),
         "id_verse_n": total,
-        "n_subjects": len({row.case.group for row in rows if row.outcome != "unknown"}),  # those behind the intervals
-        "interval_95": intervals((row.case.group, row.outcome, row.error) for row in rows),
+        "n_subjects": len({subject for subject, *_ in counted}),
+        "interval_95": intervals(counted),
         "shifted_scans": shifted_scans(cases, levels),
         **level_scores(rows),
     }

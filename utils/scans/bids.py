@@ -58,7 +58,7 @@ class ScanFile:
         path = self.label.with_name(f"{stem_of(self.label)}.json")
         try:
             content = json.loads(path.read_text(encoding="utf-8-sig"))
-        except PermissionError:  # reading the labels beside it says so
+        except PermissionError:  # as a rule of the labels beside it too, and reading them says so
             return {}
         except (OSError, ValueError, RecursionError):
             if reason := not_fetched(path):

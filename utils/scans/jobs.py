@@ -41,13 +41,14 @@ def list_jobs(args):
         volumes = [path.name for path in args.scans if is_label_volume(path)]
         if nameless := [path for path in args.scans if not stem_of(path)]:
             raise UserError(f"{nameless[0]} has no name of its own: name a NIfTI file, or give a BIDS tree with --data")
-        jobs = [Job(path, args.out / stem_of(_header_of(path))) for path in args.scans if not is_label_volume(path)]
+        scans = [_header_of(path) for path in args.scans if not is_label_volume(path)]
+        jobs = [Job(path, args.out / stem_of(path)) for path in scans]
         if not jobs:
             raise UserError(f"{args.scans[0]} is a label volume: name the scan that it belongs to")
         if volumes and ranks.rank() == 0:
             warn(f"label volumes are no scans and are left out: {len(volumes)}, such as {volumes[0]}")
         # A scan may be named twice, as by two patterns, and a pair by both of its halves.
-        jobs = list({HALF.sub("", job.source): job for job in reversed(jobs)}.values())[::-1]
+        jobs = list({job.source: job for job in reversed(jobs)}.values())[::-1]
     if not jobs:
         raise UserError(f"{args.data} holds no scan with the contrasts {', '.join(args.contrasts)}")
     jobs, namesakes = apart(wanted_by(args.only, jobs) if args.only else jobs, "stem")
@@ -76,10 +77,10 @@ def wanted_by(path, jobs):
     UserError
         If it names none.
     """
-    names = {job.stem.name for job in jobs}
-    meant = match_names(read_names(path), names | {name.split("_")[0] for name in names})
-    wanted = set(meant.values())
-    asked = [job for job in jobs if {job.stem.name, job.stem.name.split("_")[0]} & wanted]
+    names = [HALF.sub("", job.stem.name) for job in jobs]
+    names = [{name, name.split("_")[0]} for name in names]  # of the scan, and of its subject
+    meant = match_names({HALF.sub("", entry) for entry in read_names(path)}, set().union(*names))
+    asked = [job for job, own in zip(jobs, names, strict=True) if own & set(meant.values())]
     if not asked:
         raise UserError(f"{path} names none of the scans: write one name per line, such as {jobs[0].stem.name}")
     unmatched = sorted(entry for entry, name in meant.items() if name is None)

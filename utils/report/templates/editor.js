@@ -107,19 +107,19 @@ function editorKey(event) {
     apply(event.shiftKey || key === "y" ? redo(editing) : undo(editing));
     return true;
   }
-  if (control || event.altKey) return false;
+  if (control || event.altKey || (target.tagName === "SELECT" && key !== "Escape")) return false; // letters choose a level
   if (key === "e" && current.plane) {
     setEditMode(!editing);
     return true;
   }
-  if ([",", "."].includes(key) && target.tagName !== "SELECT") { // slabs, whether a disc is selected or not
+  if ([",", "."].includes(key)) { // slabs, whether a disc is selected or not
     stepSlab(current, key === "," ? -1 : 1);
     showLabels();
     return true;
   }
   const chosenDisc = editing && editing.selected !== null, pointed = target.type === "range" || target.type === "radio";
   const arrows = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
-  if (key in arrows && target.tagName !== "SELECT" && !pointed) {
+  if (key in arrows && !pointed) {
     if (chosenDisc) nudge(...arrows[key].map((by) => by * (event.shiftKey ? LARGE_STEP : STEP)));
     else if (arrows[key][1]) {
       stepSlab(current, arrows[key][1]);
@@ -127,7 +127,7 @@ function editorKey(event) {
     } else return false;
     return true;
   }
-  if (!editing || (target.tagName === "SELECT" && key !== "Escape")) return false; // its letters choose a level
+  if (!editing) return false;
   if (key === "+" || key === "=") apply(shiftAll(editing, 1));
   else if (key === "-") apply(shiftAll(editing, -1));
   else if (["Delete", "Backspace"].includes(key) && chosenDisc) apply(removeDisc(editing, editing.selected));

@@ -88,10 +88,12 @@ get("save-corrections").addEventListener("click", saveCorrections);
 document.addEventListener("keydown", pressed);
 document.addEventListener("keyup", released);
 document.addEventListener("pointerdown", () => (tabbing = false));
-// Else the arrow keys, which step through slabs and scans, would change a status that was chosen by pointer.
-get("status").addEventListener("pointerup", () => setTimeout(() => document.activeElement.blur()));
+// Else the arrow keys, which step through slabs and scans, would change what was set by pointer.
+for (const id of ["status", "controls"]) {
+  get(id).addEventListener("pointerup", () => setTimeout(() => document.activeElement.blur()));
+}
 window.addEventListener("beforeunload", (event) => {
-  if (edits.size && !document.querySelector(".unstored").hidden) event.preventDefault();
+  if (!document.querySelector(".unstored").hidden) event.preventDefault();
 });
 window.addEventListener("resize", () => { if (get("viewer").open) showLabels(); });
 showTable();

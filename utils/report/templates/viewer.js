@@ -10,7 +10,8 @@ function openViewer() {
   if (!shown.length) return;
   if (!get("viewer").open) {
     document.activeElement.blur(); // on closing, the browser would go back to the scan that was opened first
-    get("viewer").showModal();
+    get("viewer").showModal(); // gives a button the focus, to which nobody came by Tab
+    tabbing = false;
     current = null;
   }
   showScan();
