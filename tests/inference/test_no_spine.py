@@ -106,7 +106,7 @@ def test_a_synthetic_spine_that_is_rotated_or_flipped_is_flagged(turn, labeller,
     slabs, offsets, _ = spine
     found = labeller.label(np.ascontiguousarray(slabs[turn]), offsets)
     assert set(flags_of(found)) & {"no disc", "low confidence", "level uncertain"}
-    if len(turn) == 3:  # cervical spines upside down still get high confidences
+    if len(turn) == 3:  # mirrored head to foot, the cervical one still gets high confidences
         assert (found.confidence < 0.9).all()
 
 

@@ -193,7 +193,7 @@ def test_the_table_of_non_spine_images_skips_what_cannot_be_read(tmp_path, monke
     table, warnings = capsys.readouterr()
     head, _, *rows = table.splitlines()
     kinds = [row.split(" | ")[0].strip("| ") for row in rows]
-    assert f"\n{head}\n" in RESULTS and len(kinds) == 6 and all(f"\n| {kind} | " in RESULTS for kind in kinds)
+    assert f"\n{head}\n" in RESULTS and len(kinds) == 7 and all(f"\n| {kind} | " in RESULTS for kind in kinds)
     assert "| as they are | 0.0 (0/1) | 4.0 | 100.0 (4/4) | 0.90 |" in table
     assert warnings.startswith("warning: sub-2_T2w is skipped: it is empty (0 bytes)")
     (tmp_path / "split.json").write_text('{"val": ["sub-2"]}')
