@@ -245,6 +245,7 @@ def test_a_scan_that_leaves_the_filter_is_followed_by_the_next_one(page):
     page.get_by_text("sub-02_T2w").first.click()
     page.keyboard.press("g")
     page.keyboard.press("Escape")
+    page.wait_for_function("shown.length === 4")  # a dialog says that it was closed a moment later
     assert names(page) == [EVIL, "sub-01_T2w", "sub-10_T2w", "sub-99_T2w"]
     assert page.evaluate("document.activeElement.textContent") == "sub-10_T2w"
     page.keyboard.press("b")
@@ -286,6 +287,7 @@ def test_arrows_are_those_of_a_control_that_was_reached_by_keys_alone(page):
     assert page.locator("#layer-attention").is_checked()
     # Opened by a key, the dialog gives a button the focus: the space bar is that of the image still.
     page.keyboard.press("Escape")
+    page.wait_for_function("document.activeElement.classList.contains('name')")
     page.keyboard.press("Tab")
     page.keyboard.press("Shift+Tab")
     page.keyboard.press("Enter")
