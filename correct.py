@@ -97,13 +97,14 @@ def find_labels(correction, report):
         If there are none, or their scan is not the one that was reviewed.
     """
     stem = report.folder / correction.place
-    sidecar, entry = known_of(stem, report, correction)
-    if entry is None and os.path.lexists(Job(None, stem).sidecar):
+    path = Job(None, stem).sidecar
+    sidecar, entry = known_of(path, report, correction.place)
+    if entry is None and os.path.lexists(path):
         raise UserError("its labelling was interrupted, or goes on: run predict.py again, and review it then")
     if entry is None or entry["name"] != correction.name or not entry["plane"]:
         raise UserError(f"{report.folder} has no such scan: give the folder of the report with --predictions")
     if sidecar is None:
-        fetch = not_fetched(Job(None, stem).sidecar)
+        fetch = not_fetched(path)
         raise UserError(
             f"of its sidecar: {fetch}" if fetch else "its sidecar is missing or damaged: label the scan again"
         )
@@ -113,20 +114,20 @@ def find_labels(correction, report):
         raise UserError(f"its scan {job.image} is missing: move it back")
     if not correction.image_digest == sidecar.get("ImageDigest") == image_digest(job.image):
         raise UserError(f"its scan {job.image} has changed since it was reviewed: label and review it again")
-    if known_of(stem, report, correction) != (sidecar, entry):  # reading the scan takes its time
+    if known_of(path, report, correction.place) != (sidecar, entry):  # reading the scan takes its time
         raise UserError(AGAIN)
     return Labels(entry, job, sidecar)
 
 
-def known_of(stem, report, correction):
-    """Return the sidecar of the labels of a scan and its entry in the report, each a dict or None."""
+def known_of(path, report, place):
+    """Return the sidecar of the labels of a scan, from its path, and its entry in the report; each a dict or None."""
     try:
-        sidecar = json.loads(Job(None, stem).sidecar.read_text(encoding="utf-8"))
+        sidecar = json.loads(path.read_text(encoding="utf-8"))
         source_of(sidecar)
     except (OSError, ValueError, LookupError, TypeError):
         sidecar = None
     # After the sidecar: predict.py removes the entry before it writes new labels, and so none is of older ones.
-    return sidecar, next(report.entries([correction.place]), None)
+    return sidecar, next(report.entries([place]), None)
 
 
 def review_of(correction, file):

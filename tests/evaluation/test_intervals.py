@@ -69,6 +69,7 @@ def test_one_subject_has_no_interval():
     one, two, change, limits = differences(first, second)["dtt_mean"]
     assert (one, two, change) == (1.0, 1.5, 0.5) and np.isnan(limits).all()
     assert differences(first, second)["identified"][2] == 0.0
+    assert np.isnan(differences(first, second)["identified"][3]).all()  # both runs agree in a and in b
 
 
 def test_runs_that_agree_in_every_subject_have_no_interval():
